@@ -13,12 +13,14 @@
 //! `tollgate-sandbox` and `tollgate-authority`, under the names below.
 #![forbid(unsafe_code)]
 
+pub mod described;
 mod invoke;
 pub mod offers;
 pub mod registry;
 pub mod service;
 pub mod told;
 
+pub use described::Described;
 pub use service::{Config, Tollgate};
 pub use tollgate_audit::{CallId, Usage};
 pub use tollgate_authority as authority;

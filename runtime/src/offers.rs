@@ -1,7 +1,7 @@
 //! What models are offered of a home's tools, in the forms of their providers.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -13,7 +13,8 @@ pub use tollgate_offer::{
     offered, resolve, unwrapped_input, wrapped_output,
 };
 
-use crate::service::{Ready, Tollgate};
+use crate::described::{Described, schema};
+use crate::service::Tollgate;
 
 /// A name that the policy takes is one that models take.
 const _: () = assert!(OFFERED_BYTES_MAX == NAME_BYTES_MAX);
@@ -22,7 +23,7 @@ const _: () = assert!(OFFERED_BYTES_MAX == NAME_BYTES_MAX);
 #[derive(Debug, Clone, Default)]
 pub struct Offers {
     /// The tools that can be called now, by name.
-    pub ready: Vec<(String, Arc<Ready>)>,
+    pub ready: Vec<(String, Arc<Described>)>,
     /// What is.
     pub offers: Vec<Offer>,
     /// Operations that have no name for models.
@@ -32,12 +33,12 @@ pub struct Offers {
 }
 
 impl Tollgate {
-    /// What models are offered of these tools, of the operations that `may` says yes to.
+    /// What models are offered of these tools, of the operations that `may` says yes to. No tool is loaded for it.
     #[must_use]
     pub fn offers(&self, tools: &[String], may: impl Fn(&Operation) -> bool) -> Offers {
         let mut found = Offers::default();
         for name in tools {
-            match self.tool(name) {
+            match self.glanced_at(name) {
                 Ok(tool) => found.ready.push((name.clone(), tool)),
                 Err(error) => found.unavailable.push((name.clone(), with_causes(&*error))),
             }
@@ -69,7 +70,7 @@ impl Tollgate {
 
     /// The operation that is offered by this name, of those that `may` says yes to, with its tool.
     #[must_use]
-    pub fn offered_by(&self, name: &str, may: impl Fn(&Operation) -> bool) -> Option<(Operation, Arc<Ready>)> {
+    pub fn offered_by(&self, name: &str, may: impl Fn(&Operation) -> bool) -> Option<(Operation, Arc<Described>)> {
         // The last one that was there is the one that is found: a tool is looked at once for each call.
         let found = Cell::new(None);
         let has = |operation: &Operation| {
@@ -82,17 +83,9 @@ impl Tollgate {
         Some((operation, found.take()?))
     }
 
-    fn ready_with(&self, operation: &Operation) -> Option<Arc<Ready>> {
-        let ready = self.tool(&operation.tool).ok()?;
+    fn ready_with(&self, operation: &Operation) -> Option<Arc<Described>> {
+        let ready = self.described(&operation.tool).ok()?;
         ready.operations.iter().any(|text| text.name == operation.operation).then_some(ready)
-    }
-}
-
-impl Ready {
-    /// Whether arguments and results of an operation stand in an object for models.
-    #[must_use]
-    pub fn wrapping(&self, operation: &str) -> (bool, bool) {
-        (self.wrapped_input.contains(operation), self.wrapped_output.contains(operation))
     }
 }
 
@@ -105,24 +98,14 @@ pub fn aliases_of<'g>(
     aliases.iter().map(move |(operation, alias)| (of(operation), alias.to_string()))
 }
 
-/// The operations whose schema is wrapped.
-pub(crate) fn wrapped<'s>(schemas: impl Iterator<Item = (&'s String, &'s String)>) -> BTreeSet<String> {
-    schemas.filter(|(_, schema)| is_wrapped(&parsed(schema))).map(|(name, _)| name.clone()).collect()
-}
-
-fn offer(name: String, operation: Operation, tool: &Ready, text: &OperationText) -> Offer {
+fn offer(name: String, operation: Operation, tool: &Described, text: &OperationText) -> Offer {
     let description = if text.description.is_empty() { &tool.description } else { &text.description };
     Offer {
         name,
         operation,
         description: description.clone(),
-        input: parsed(&text.input_schema),
-        output: parsed(&text.output_schema),
+        input: schema(&text.input_schema),
+        output: schema(&text.output_schema),
         hints: Hints::of(tool.capability_set()),
     }
-}
-
-/// A tool with another one is not loaded.
-fn parsed(schema: &str) -> Value {
-    serde_json::from_str(schema).unwrap_or(Value::Bool(true))
 }

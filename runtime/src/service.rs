@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! Tollgate::call ─▶ the policy that holds now ─▶ the tool, loaded if it is new or changed ─▶ its sealed worker
-//!                   agent may call it?           component, manifest, grant, folders, artifact
+//!                   agent may call it?           record, component, manifest, grant, folders, artifact
+//!
+//! Tollgate::described ─▶ the same without a worker: record, manifest, grant, folders, operations as they are stored
 //! ```
 //!
 //! Any thread may call. The first call that needs a tool loads it; other calls of the same tool, and of tools that share its
 //! worker, wait meanwhile. A call in flight goes on under the policy and the component that it began with.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -30,14 +30,15 @@ use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
 use tollgate_engine::error::{CallFailure, LoadError, RejectError};
 use tollgate_engine::loading::Provenance;
-use tollgate_engine::operations::{OperationText, OperationTexts};
+use tollgate_engine::operations::OperationText;
 use tollgate_engine::request::{Answer, Caller, Request};
 use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
 use tollgate_system::{ProcessCommand, lock};
 
-use crate::offers::{Aliases, aliases_of, wrapped};
-use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
+use crate::described::{Described, Known};
+use crate::offers::{Aliases, aliases_of};
+use crate::registry::{COMPONENT_BYTES_MAX, FindError, InstalledTool, Registry, Stamp, StoredError};
 
 /// The places and names that a [`Tollgate`] needs. Nothing is read from the environment.
 #[derive(Debug, Clone)]
@@ -94,6 +95,7 @@ pub struct Tollgate {
     governing: Mutex<Arc<Governing>>,
     // By the names of the tools that share a worker. While they are loaded, calls that need them wait for their lock.
     loaded: Mutex<HashMap<Vec<ToolName>, Place>>,
+    known: Known,
     supervisor: Supervisor,
     registry: Registry,
     engine: Engine,
@@ -144,31 +146,18 @@ struct Loaded {
 /// A tool that can be called.
 #[derive(Debug)]
 pub struct Ready {
-    /// Its version, by its manifest.
-    pub version: String,
-    /// What it is for, by its manifest: untrusted text.
-    pub description: String,
-    /// What it can be called for: untrusted text.
-    pub operations: OperationTexts,
-    /// Its component.
-    pub component: Digest,
-    pub(crate) wrapped_input: BTreeSet<String>,
-    pub(crate) wrapped_output: BTreeSet<String>,
+    /// What is known of it without a worker.
+    pub described: Arc<Described>,
     tool: Tool,
-    // What was granted, before its folders were opened for the worker.
-    set: CapabilitySet,
     source: Arc<Source>,
     _folders: HeldFolders,
 }
 
-/// What was read of an installed tool. It is read again where the tool was installed again.
+/// What was read of an installed tool, but for its component and its code. It is read again where the tool's record is another.
 #[derive(Debug)]
 struct Source {
-    stamp: Stamp,
-    component: Digest,
+    tool: InstalledTool,
     manifest: Manifest,
-    // The name in its manifest.
-    declared: String,
     manifest_text: String,
 }
 
@@ -179,13 +168,8 @@ struct Prepared {
     folders: HeldFolders,
 }
 
-/// Tells a tool that was installed again from the one before: its artifact is another file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    changed: (i64, i64),
-}
+/// The records of tools that share a worker.
+type Stamps = BTreeMap<ToolName, Stamp>;
 
 /// A call of a tool by its name.
 #[derive(Debug, Clone)]
@@ -236,8 +220,25 @@ pub enum ToolError {
         /// Why.
         source: NameError,
     },
+    /// What is called is a version of a tool, and not the tool.
+    #[error(
+        "`{}` names a version of a tool: here the current version of a tool is called, by its name alone",
+        given.escape_debug()
+    )]
+    Version {
+        /// As it was given.
+        given: String,
+    },
+    /// Its record cannot be used.
+    #[error("the installed tool `{name}` cannot be used, `tollgate doctor --fix` may mend it: {source}")]
+    Record {
+        /// The tool.
+        name: ToolName,
+        /// Why.
+        source: FindError,
+    },
     /// One of its files is gone, cannot be read, or has a second name by which it could be changed.
-    #[error("the installed tool `{name}` cannot be used: {what}")]
+    #[error("the installed tool `{name}` cannot be used, `tollgate doctor` says more: {what}")]
     Damaged {
         /// The tool.
         name: ToolName,
@@ -262,7 +263,9 @@ pub enum ToolError {
     #[error(transparent)]
     Folder(Box<FolderError>),
     /// Its compiled code is refused.
-    #[error("the compiled code of the installed tool `{name}` is refused, install it again: {source}")]
+    #[error(
+        "what was compiled of the installed tool `{name}` is refused, `tollgate doctor --fix` compiles it again: {source}"
+    )]
     Stored {
         /// The tool.
         name: ToolName,
@@ -312,7 +315,8 @@ impl Tollgate {
         };
         let supervisor = Supervisor::start(role.command(program), ledger, settings)?;
         let (registry, governing) = (Registry::new(config.tools.clone()), Mutex::new(Arc::new(governing)));
-        Ok(Self { governing, loaded: Mutex::default(), supervisor, registry, engine, key, config })
+        let known = Known::default();
+        Ok(Self { governing, loaded: Mutex::default(), known, supervisor, registry, engine, key, config })
     }
 
     /// The supervisor that runs its tools.
@@ -373,13 +377,58 @@ impl Tollgate {
     ///
     /// Their folder cannot be listed.
     pub fn names(&self) -> io::Result<Vec<ToolName>> {
-        Ok(self.registry.tools()?.into_iter().map(|tool| tool.name).collect())
+        self.registry.names()
     }
 
     /// Whether a tool of this name is installed.
     #[must_use]
     pub fn is_installed(&self, name: &ToolName) -> bool {
-        self.registry.find(name).is_some()
+        self.registry.stamp(name).is_ok_and(|stamp| stamp.is_some())
+    }
+
+    /// What is known of the tool of this name, under the policy in force, without a worker: neither its component nor its code is
+    /// read. One system call where it is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`]; a component or code that cannot be used is not noticed.
+    pub fn described(&self, name: &str) -> Result<Arc<Described>, Box<ToolError>> {
+        self.look_at(name, Known::keep)
+    }
+
+    /// The same for a list of many tools: it is kept where there is room.
+    pub(crate) fn glanced_at(&self, name: &str) -> Result<Arc<Described>, Box<ToolError>> {
+        self.look_at(name, Known::keep_if_room)
+    }
+
+    fn look_at(
+        &self,
+        name: &str,
+        keep: fn(&Known, &ToolName, &Arc<Described>),
+    ) -> Result<Arc<Described>, Box<ToolError>> {
+        let name = parsed(name)?;
+        let governing = self.governing();
+        let stamp = self.stamp(&name)?.ok_or_else(|| self.absent(&name))?;
+        if let Some(known) = self.known.get(&name, governing.number, stamp) {
+            return Ok(known);
+        }
+        let tool = self.installed(&name)?;
+        let prepared = self.prepare(&governing, Arc::new(Source::read(tool)?))?;
+        let described = self.describe(&governing, &prepared)?;
+        keep(&self.known, &name, &described);
+        Ok(described)
+    }
+
+    /// Looks again at the tools that are in use, and says of each whose operations are others than before, once: a line for each.
+    /// At most 100 lines are kept until somebody asks.
+    pub fn changed_operations(&self) -> Vec<String> {
+        for name in self.known.names() {
+            // One that is gone has no operations.
+            if self.described(name.as_str()).is_err() {
+                self.known.forget(&name);
+            }
+        }
+        self.known.take_changes()
     }
 
     /// The tool of this name, under the policy in force. Reads the tool's files if it is new or changed.
@@ -437,33 +486,68 @@ impl Tollgate {
     }
 
     fn tool_and_policy(&self, given: &str) -> Result<(Arc<Ready>, Arc<Governing>), Box<ToolError>> {
-        let name: ToolName = given.parse().map_err(|source| ToolError::NoName { name: given.to_owned(), source })?;
-        let unknown = || Box::new(ToolError::Unknown { name: given.to_owned() });
+        let name = parsed(given)?;
         let names = self.sharing(&self.governing(), &name);
-        let place = self.place(&names, &name).ok_or_else(unknown)?;
+        let place = self.place(&names, &name)?;
         let mut loaded = lock(&place);
         // Read again: this thread may have waited here through a reload.
         let governing = self.governing();
-        let installed: Vec<InstalledTool> = names.iter().filter_map(|name| self.registry.find(name)).collect();
-        if !installed.iter().any(|tool| tool.name == name) {
-            return Err(unknown());
+        let mut tries = TRIES;
+        loop {
+            let stamps = self.stamps(&names)?;
+            if !stamps.contains_key(&name) {
+                *loaded = None;
+                return Err(self.absent(&name));
+            }
+            if !loaded.as_ref().is_some_and(|loaded| loaded.is(governing.number, &stamps)) {
+                tries -= 1;
+                match self.load(&governing, &stamps, loaded.take()) {
+                    Ok(new) => *loaded = Some(new),
+                    // A version that was removed while it was read, since another took its place.
+                    Err(_) if tries > 0 && self.stamps(&names)? != stamps => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            let ready = loaded.as_ref().and_then(|loaded| loaded.tools.get(&name)).map(Arc::clone);
+            return Ok((ready.ok_or_else(|| self.absent(&name))?, governing));
         }
-        let stamps = installed.iter().map(|tool| Ok((tool.name.clone(), Stamp::of(tool)?)));
-        let stamps = stamps.collect::<Result<BTreeMap<_, _>, Box<ToolError>>>()?;
-        if !loaded.as_ref().is_some_and(|loaded| loaded.is(governing.number, &stamps)) {
-            *loaded = Some(self.load(&governing, &installed, &stamps, loaded.take())?);
-        }
-        let ready = loaded.as_ref().and_then(|loaded| loaded.tools.get(&name)).ok_or_else(unknown)?;
-        Ok((Arc::clone(ready), governing))
     }
 
     /// Where a tool is, or will be, if it is installed: nothing is kept of the names that clients make up.
-    fn place(&self, names: &[ToolName], name: &ToolName) -> Option<Place> {
-        let known = lock(&self.loaded).get(names).cloned();
-        if known.is_some() {
-            return known;
+    fn place(&self, names: &[ToolName], name: &ToolName) -> Result<Place, Box<ToolError>> {
+        if let Some(known) = lock(&self.loaded).get(names) {
+            return Ok(Arc::clone(known));
         }
-        self.is_installed(name).then(|| Arc::clone(lock(&self.loaded).entry(names.to_vec()).or_default()))
+        if self.stamp(name)?.is_none() {
+            return Err(self.absent(name));
+        }
+        Ok(Arc::clone(lock(&self.loaded).entry(names.to_vec()).or_default()))
+    }
+
+    fn stamp(&self, name: &ToolName) -> Result<Option<Stamp>, Box<ToolError>> {
+        let damaged = |error: io::Error| Box::new(ToolError::Damaged { name: name.clone(), what: error.to_string() });
+        self.registry.stamp(name).map_err(damaged)
+    }
+
+    /// The records of those of these tools that are installed.
+    fn stamps(&self, names: &[ToolName]) -> Result<Stamps, Box<ToolError>> {
+        let stamps = names.iter().map(|name| Ok(self.stamp(name)?.map(|stamp| (name.clone(), stamp))));
+        stamps.filter_map(Result::transpose).collect()
+    }
+
+    /// Why a tool without a record cannot be called.
+    fn absent(&self, name: &ToolName) -> Box<ToolError> {
+        match self.installed(name) {
+            Err(error) => error,
+            // It is back by now, which the next call finds.
+            Ok(_) => Box::new(ToolError::Unknown { name: name.to_string() }),
+        }
+    }
+
+    fn installed(&self, name: &ToolName) -> Result<InstalledTool, Box<ToolError>> {
+        let found = self.registry.find(name);
+        let found = found.map_err(|source| Box::new(ToolError::Record { name: name.clone(), source }))?;
+        found.ok_or_else(|| Box::new(ToolError::Unknown { name: name.to_string() }))
     }
 
     /// The tools that share a worker with this one, itself among them.
@@ -474,80 +558,46 @@ impl Tollgate {
     }
 
     /// Hands tools to the supervisor. Unchanged tools keep their worker.
-    fn load(
-        &self,
-        governing: &Governing,
-        installed: &[InstalledTool],
-        stamps: &BTreeMap<ToolName, Stamp>,
-        before: Option<Loaded>,
-    ) -> Result<Loaded, Box<ToolError>> {
+    fn load(&self, governing: &Governing, stamps: &Stamps, before: Option<Loaded>) -> Result<Loaded, Box<ToolError>> {
         let before = before.map(|before| before.tools).unwrap_or_default();
         let mut prepared = Vec::new();
-        for tool in installed {
-            let known = before.get(&tool.name).map(|ready| &ready.source);
-            let source = match known.filter(|source| stamps.get(&tool.name) == Some(&source.stamp)) {
+        for (name, stamp) in stamps {
+            let known = before.get(name).map(|ready| &ready.source);
+            let source = match known.filter(|source| source.tool.stamp() == *stamp) {
                 Some(source) => Arc::clone(source),
-                None => Arc::new(Source::read(tool)?),
+                None => Arc::new(Source::of_whole(self.installed(name)?)?),
             };
-            prepared.push((tool, self.prepare(governing, tool, source)?));
+            prepared.push(self.prepare(governing, source)?);
         }
-        let is_as_before = |(tool, one): &(&InstalledTool, Prepared)| {
-            before.get(&tool.name).is_some_and(|ready| ready.component == one.source.component && ready.set == one.set)
+        let is_as_before = |one: &Prepared| {
+            let tool = &one.source.tool;
+            before.get(&tool.name).is_some_and(|ready| {
+                ready.described.component == tool.installed.component && ready.described.set == one.set
+            })
         };
         let are_as_before = before.len() == prepared.len() && prepared.iter().all(is_as_before);
-        let mut artifacts = BTreeMap::new();
-        let tools: Vec<(Tool, OperationTexts)> = if are_as_before {
-            let kept = |(tool, _): &(&InstalledTool, Prepared)| {
-                before.get(&tool.name).map(|ready| (ready.tool.clone(), ready.operations.clone()))
-            };
+        let tools: Vec<Tool> = if are_as_before {
+            let kept = |one: &Prepared| before.get(&one.source.tool.name).map(|ready| ready.tool.clone());
             prepared.iter().filter_map(kept).collect()
         } else {
-            for (tool, one) in &prepared {
-                let artifact = tool.artifact(&self.key, one.source.component, &self.engine);
-                let artifact = artifact.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
-                artifacts.insert(tool.name.clone(), artifact);
-            }
-            let specs = prepared.iter().filter_map(|(tool, one)| {
-                let artifact = artifacts.remove(&tool.name)?;
-                let operations = artifact.operations().cloned().unwrap_or_default();
-                Some((self.spec(governing, one, artifact), operations))
-            });
-            let (specs, operations): (Vec<_>, Vec<_>) = specs.unzip();
-            let added = self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?;
-            added.into_iter().zip(operations).collect()
+            let specs = prepared.iter().map(|one| self.spec(governing, one)).collect::<Result<Vec<_>, _>>()?;
+            self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?
         };
-        let tools = prepared.into_iter().zip(tools).map(|((installed, one), (tool, operations))| {
-            let Prepared { source, set, folders } = one;
-            let (version, description) = (source.manifest.version.to_string(), source.manifest.description.clone());
-            let component = source.component;
-            let wrapped_input = wrapped(operations.iter().map(|text| (&text.name, &text.input_schema)));
-            let wrapped_output = wrapped(operations.iter().map(|text| (&text.name, &text.output_schema)));
-            let ready = Ready {
-                version,
-                description,
-                operations,
-                component,
-                wrapped_input,
-                wrapped_output,
-                tool,
-                set,
-                source,
-                _folders: folders,
-            };
-            (installed.name.clone(), Arc::new(ready))
-        });
-        Ok(Loaded { under: governing.number, tools: tools.collect() })
+        let mut loaded = BTreeMap::new();
+        for (one, tool) in prepared.into_iter().zip(tools) {
+            let described = self.describe(governing, &one)?;
+            let Prepared { source, folders, .. } = one;
+            let name = source.tool.name.clone();
+            self.known.keep(&name, &described);
+            loaded.insert(name, Arc::new(Ready { described, tool, source, _folders: folders }));
+        }
+        Ok(Loaded { under: governing.number, tools: loaded })
     }
 
     /// The capability set that a policy gives a tool, with its folders open.
-    fn prepare(
-        &self,
-        governing: &Governing,
-        tool: &InstalledTool,
-        source: Arc<Source>,
-    ) -> Result<Prepared, Box<ToolError>> {
-        let grants = &governing.grants;
-        let subject = Subject { name: &tool.name, digest: source.component.0, installed: true };
+    fn prepare(&self, governing: &Governing, source: Arc<Source>) -> Result<Prepared, Box<ToolError>> {
+        let (grants, tool) = (&governing.grants, &source.tool);
+        let subject = Subject { name: &tool.name, digest: tool.installed.component.0, installed: true };
         let grant = grants.bind(subject, same_file_as(&tool.component())).map_err(ToolError::from)?.grant;
         let met = intersect(&source.manifest, &grant, self.config.variable);
         let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
@@ -560,37 +610,71 @@ impl Tollgate {
         Ok(Prepared { source, set, folders })
     }
 
-    fn spec(&self, governing: &Governing, one: &Prepared, artifact: Artifact) -> ToolSpec {
-        let Source { manifest, manifest_text, declared, .. } = &*one.source;
-        let declared = Some(declared.as_str());
+    fn describe(&self, governing: &Governing, one: &Prepared) -> Result<Arc<Described>, Box<ToolError>> {
+        let Source { tool, manifest, .. } = &*one.source;
+        let operations = tool.operations(&self.key);
+        let operations = operations.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
+        Ok(Arc::new(Described::new((governing.number, tool), manifest, operations, one.set.clone())))
+    }
+
+    fn spec(&self, governing: &Governing, one: &Prepared) -> Result<ToolSpec, Box<ToolError>> {
+        let Source { tool, manifest, manifest_text } = &*one.source;
+        let artifact: Result<Artifact, StoredError> = tool.artifact(&self.key, &self.engine);
+        let artifact = artifact.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
+        let declared = Some(tool.installed.declared.as_str());
         let provenance = Provenance { manifest: manifest_text, grant: &governing.text, by: &self.config.by, declared };
-        ToolSpec::new(artifact, manifest, one.set.clone(), provenance)
+        Ok(ToolSpec::new(artifact, manifest, one.set.clone(), provenance))
     }
 }
 
+/// The name that is called.
+fn parsed(given: &str) -> Result<ToolName, Box<ToolError>> {
+    given.parse().map_err(|source| {
+        let given = given.to_owned();
+        Box::new(if given.contains('@') {
+            ToolError::Version { given }
+        } else {
+            ToolError::NoName { name: given, source }
+        })
+    })
+}
+
+/// How often a tool is read anew that is replaced while it is read.
+const TRIES: u32 = 8;
+
 impl Source {
-    fn read(tool: &InstalledTool) -> Result<Self, Box<ToolError>> {
+    fn read(tool: InstalledTool) -> Result<Self, Box<ToolError>> {
         let name = &tool.name;
         let damaged = |what: String| Box::new(ToolError::Damaged { name: name.clone(), what });
-        // Taken before the files are read: a tool that is exchanged meanwhile is read again by the next call.
-        let stamp = Stamp::of(tool)?;
         match tool.with_other_name() {
             Ok(None) => {}
             Ok(Some(path)) => return Err(damaged(format!("`{}` has another name (a hard link)", path.display()))),
             Err(error) => return Err(damaged(error.to_string())),
         }
-        let read = |path: &Path, max| {
-            files::read(path, max).map_err(|error| damaged(format!("`{}`: {error}", path.display())))
-        };
-        let component = Digest::of(&read(&tool.component(), COMPONENT_BYTES_MAX)?);
-        let manifest_text = String::from_utf8(read(&tool.manifest(), MANIFEST_BYTES_MAX as u64)?)
-            .map_err(|_not_text| damaged("its manifest is not UTF-8 text".to_owned()))?;
+        let manifest = read(&tool, &tool.manifest(), MANIFEST_BYTES_MAX as u64, tool.installed.manifest)?;
+        let manifest_text =
+            String::from_utf8(manifest).map_err(|_not_text| damaged("its manifest is not UTF-8 text".to_owned()))?;
         let manifest = Manifest::parse(&manifest_text, &tool.manifest().display().to_string())
             .map_err(|source| ToolError::Manifest { name: name.clone(), source: Box::new(source) })?;
-        let declared = manifest.name.to_string();
         // Policy and ledger name it as it is installed.
         let manifest = Manifest { name: name.clone(), ..manifest };
-        Ok(Self { stamp, component, manifest, declared, manifest_text })
+        Ok(Self { tool, manifest, manifest_text })
+    }
+
+    /// The same, of a tool whose component was looked at.
+    fn of_whole(tool: InstalledTool) -> Result<Self, Box<ToolError>> {
+        read(&tool, &tool.component(), COMPONENT_BYTES_MAX, tool.installed.component)?;
+        Self::read(tool)
+    }
+}
+
+/// A file of a tool, if it is the one that was installed.
+fn read(tool: &InstalledTool, path: &Path, bytes_max: u64, expected: Digest) -> Result<Vec<u8>, Box<ToolError>> {
+    let damaged = |what: String| Box::new(ToolError::Damaged { name: tool.name.clone(), what });
+    let bytes = files::read(path, bytes_max).map_err(|error| damaged(format!("`{}`: {error}", path.display())))?;
+    match Digest::of(&bytes) {
+        found if found == expected => Ok(bytes),
+        found => Err(damaged(format!("`{}` was changed: it is {found}, and {expected} was installed", path.display()))),
     }
 }
 
@@ -604,7 +688,7 @@ impl Ready {
     /// The operation that is asked for, or else its only one.
     fn operation(&self, given: Option<&str>) -> Result<String, RejectError> {
         let name = |operation: &OperationText| operation.name.clone();
-        match (given, self.operations.iter().as_slice()) {
+        match (given, self.described.operations.iter().as_slice()) {
             (Some(given), _) => Ok(given.to_owned()),
             (None, [only]) => Ok(name(only)),
             (None, several) => Err(RejectError::WhichOperation { known: several.iter().map(name).collect() }),
@@ -613,9 +697,9 @@ impl Ready {
 }
 
 impl Loaded {
-    fn is(&self, under: u64, stamps: &BTreeMap<ToolName, Stamp>) -> bool {
-        let own = self.tools.iter().map(|(name, ready)| (name, &ready.source.stamp));
-        self.under == under && own.eq(stamps)
+    fn is(&self, under: u64, stamps: &Stamps) -> bool {
+        let own = self.tools.iter().map(|(name, ready)| (name, ready.source.tool.stamp()));
+        self.under == under && own.eq(stamps.iter().map(|(name, stamp)| (name, *stamp)))
     }
 }
 
@@ -657,13 +741,5 @@ impl Governing {
         }
         let agent = call.caller.proven.as_ref().map(|proven| proven.agent.clone()).unwrap_or_default();
         Err(RejectError::NotTheAgents { agent, tool: call.tool.to_owned(), operation: operation.to_owned() })
-    }
-}
-
-impl Stamp {
-    fn of(tool: &InstalledTool) -> Result<Self, Box<ToolError>> {
-        let damaged = |error: io::Error| ToolError::Damaged { name: tool.name.clone(), what: error.to_string() };
-        let found = fs::metadata(tool.artifact_file()).map_err(damaged)?;
-        Ok(Self { device: found.dev(), inode: found.ino(), changed: (found.ctime(), found.ctime_nsec()) })
     }
 }

@@ -1,4 +1,4 @@
-//! Kills: what a ledger holds after its processes died at any moment, its disk was full, or the system refused a call.
+//! Kills: what a ledger, or the store of installed tools, holds after its processes died at any moment, its disk was full, or the system refused a call.
 //!
 //! ```text
 //! this program ─┬─ driver (embedder and worker; makes calls, prints a line for each that is acknowledged)
@@ -12,6 +12,8 @@
 //! | `faults` | an error, or SIGKILL, in place of the notary's n-th system call of each kind (needs `strace`) |
 //! | `torn` | the journal cut off at each byte of its tail, of which a checkpoint covers a part |
 //! | `flipped` | each byte of each file of a ledger changed by one bit |
+//! | `registry_faults` | an error, or SIGKILL, at each system call of `install`, `update`, `rollback` and `remove` (needs `strace`) |
+//! | `registry_kills` | the same commands, killed at random moments |
 //!
 //! `cargo test --test kill` runs them in short, `cargo xtask soak` at length. `TOLLGATE_SOAK_ROUNDS` sets the rounds of
 //! `kills` and has the others leave nothing out; `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many
@@ -30,6 +32,7 @@ mod foreign;
 mod full_disk;
 mod judge;
 mod kills;
+mod registry;
 mod torn;
 
 use std::process::ExitCode;
@@ -46,12 +49,14 @@ pub(crate) struct Scale {
     pub(crate) is_soak: bool,
 }
 
-const TESTS: [Test<Scale>; 5] = [
+const TESTS: [Test<Scale>; 7] = [
     ("kills", kills::kills),
     ("full_disk", full_disk::full_disk),
     ("faults", faults::faults),
     ("torn", torn::torn),
     ("flipped", torn::flipped),
+    ("registry_faults", registry::registry_faults),
+    ("registry_kills", registry::registry_kills),
 ];
 
 /// Rounds of kills where nobody asks for more.
@@ -65,6 +70,9 @@ fn main() -> ExitCode {
     }
     match words.as_slice() {
         ["run" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate_cli::main(),
+        ["install" | "update" | "rollback" | "remove", rest @ ..] if rest.contains(&"--json") => {
+            return tollgate_cli::main();
+        }
         [driver::ROLE, data] => return driver::main(data.as_ref()),
         [faults::ONCE, mark, command @ ..] => return faults::once(mark.as_ref(), command),
         _ => {}

@@ -39,7 +39,7 @@ impl Home {
 
     fn install(&self, tool: &str) {
         let guest = guest(tool);
-        let mut command = self.command(&["install", "--force", "--name", tool]);
+        let mut command = self.command(&["install", "--name", tool]);
         command.arg(guest.component).arg("--manifest").arg(guest.manifest);
         let output = command.output().expect("this program");
         assert!(output.status.success(), "{output:?}");

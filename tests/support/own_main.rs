@@ -32,7 +32,7 @@ pub fn as_tollgate(words: &[&str]) -> Option<ExitCode> {
         ["notary", rest @ ..] => rest.contains(&"--ledger"),
         ["compile", rest @ ..] => rest.contains(&"--cpu-seconds"),
         ["worker" | "gateway", rest @ ..] => rest.contains(&"--supervisor"),
-        ["install", rest @ ..] => rest.contains(&"--force"),
+        ["install", rest @ ..] => rest.contains(&"--name"),
         _ => false,
     };
     is_its.then(tollgate_cli::main)

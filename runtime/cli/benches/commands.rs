@@ -68,8 +68,6 @@ fn main() {
     let desk = Desk::with("word-count");
     assert_eq!(desk.run(&["install", "tools/word-count.wasm", "--name", "word-count"]).code, 0);
     large::multiply(&desk.home(), "word-count", scale.tools);
-    // Files with other names are not run: it has its own again.
-    assert_eq!(desk.run(&["install", "tools/word-count.wasm", "--name", "word-count", "--force"]).code, 0);
     desk.count(&["--grant", "audit:arguments=full"]).json();
     let calls = large::lengthen(&desk.path("ledger"), scale.entries);
     std::fs::copy(desk.path("ledger/checkpoint"), desk.path("noted")).unwrap();
@@ -89,8 +87,8 @@ fn main() {
         ("list --json", &["list", "--json"]),
         ("run NAME", &[&["run", "word-count"], &input[..], &DOCS].concat()),
         ("inspect NAME", &[&["inspect", "word-count"], &DOCS[..]].concat()),
-        ("check", &[&["check", "--manifest", "tools/word-count.toml"], &DOCS[..], &["read", "/docs/a.txt"]].concat()),
-        ("install --force", &["install", "tools/word-count.wasm", "--name", "word-count", "--force"]),
+        ("check", &[&["check", "tools/word-count.toml"], &DOCS[..], &["read", "/docs/a.txt"]].concat()),
+        ("install, as it is installed", &["install", "tools/word-count.wasm", "--name", "word-count"]),
         ("doctor", &["doctor"]),
     ];
     for (name, args) in on_tools {

@@ -14,8 +14,8 @@ use tollgate::worker::ThreadKind;
 /// Which tool, under which manifest and grant.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ToolArgs {
-    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed.
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// The tool: a path of a component (`./tool`, `tool.wasm`), or what is installed as NAME, NAME@VERSION or NAME@sha256:DIGITS.
+    #[arg(value_name = "TOOL", value_hint = ValueHint::FilePath)]
     pub(crate) component: PathBuf,
     /// The tool's manifest [default: as installed; for a path the one that `tollgate build` put into the component, or the
     /// component's name with `.toml`, or `tool.toml`, in its folder; without one, the tool needs what is granted].
@@ -250,9 +250,6 @@ pub(crate) struct InstallArgs {
     /// if the file is called so too, or the manifest is given].
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Replace the tool that has the name.
-    #[arg(long)]
-    pub(crate) force: bool,
     /// The operator's policy: how well the process must be sealed in which the component is asked for its operations, and the
     /// limits on that [default: `tollgate.toml` in this folder, if it is there].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -272,9 +269,79 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct RemoveArgs {
+pub(crate) struct ShowArgs {
+    /// The tool: NAME, or NAME@VERSION or NAME@sha256:DIGITS for a version that is not the current one.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UpdateArgs {
     /// The tool's name.
     pub(crate) name: String,
+    /// The new component (`.wasm`) [default: the file that the tool was installed from].
+    #[arg(value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) component: Option<PathBuf>,
+    /// The new manifest [default: as for `install`].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Do it without asking, once what changes is shown.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// The operator's policy, as for `install`; also whether it pins the tool to another component.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ledger: NewLedgerArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RollbackArgs {
+    /// The tool: NAME for the version before the current one; or the version that is to be current, as NAME@VERSION or
+    /// NAME@sha256:DIGITS.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RemoveArgs {
+    /// The tool: NAME for all its versions; or one that is not the current one, as NAME@VERSION or NAME@sha256:DIGITS.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) what: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Write into the policy which component an installed tool must be: another one is refused from then on.
+    Pin(PinArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PinArgs {
+    /// The tool: NAME for its current version, or NAME@VERSION or NAME@sha256:DIGITS.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The policy [default: `tollgate.toml` in this folder if it is there, else that of the home, which a daemon has].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -295,8 +362,8 @@ pub(crate) struct TrustArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DrillArgs {
-    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed [default: workers without a
-    /// tool, with nothing granted, and with one folder granted; and gateways of a daemon].
+    /// The tool: a path of a component (`./tool`, `tool.wasm`), or what is installed as NAME, NAME@VERSION or NAME@sha256:DIGITS
+    /// [default: workers without a tool, with nothing granted, and with one folder granted; and gateways of a daemon].
     #[arg(value_name = "TOOL", value_hint = ValueHint::FilePath)]
     pub(crate) component: Option<PathBuf>,
     /// The tool's manifest, as for `run`.
@@ -332,9 +399,15 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
+    /// Mend what can be mended of the installed tools: compile again what this version of Tollgate or this processor refuses, move tools
+    /// that an older version installed, and take away what was left of a command that was killed.
+    #[arg(long)]
+    pub(crate) fix: bool,
     /// The operator's policy [default: `tollgate.toml` in this folder, if it is there].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ledger: NewLedgerArgs,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -342,9 +415,10 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The tool's manifest.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) manifest: PathBuf,
+    /// The tool: a path of a component (`./tool`, `tool.wasm`) or of a manifest (`tool.toml`), or what is installed as NAME,
+    /// NAME@VERSION or NAME@sha256:DIGITS.
+    #[arg(value_name = "TOOL", value_hint = ValueHint::FilePath)]
+    pub(crate) tool: PathBuf,
     #[command(flatten)]
     pub(crate) grants: GrantArgs,
     #[command(subcommand)]

@@ -12,8 +12,10 @@ use tollgate_capability::{
 };
 use tollgate_wasi_proxy::Preview;
 
-use super::args::{CheckArgs, CheckCall};
+use super::args::{CheckArgs, CheckCall, ToolArgs};
 use super::exit::{Exit, Failure};
+use super::load::Loaded;
+use super::which::which;
 use super::{hint, load, output};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -27,7 +29,7 @@ enum CheckError {
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
-    let loaded = load::with_manifest(load::manifest_file(&args.manifest)?, &args.grants)?;
+    let loaded = loaded(args)?;
     let set = Arc::new(load::intersect(&loaded)?.0.set);
     let call = match call(&set, &args.call) {
         Ok(call) => call,
@@ -59,6 +61,16 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         Decision::Allow(_) => Exit::Success,
         Decision::Deny(_) => Exit::Violation,
     })
+}
+
+/// A manifest is enough to ask about a tool that is not built yet.
+fn loaded(args: &CheckArgs) -> Result<Loaded, Failure> {
+    if args.tool.extension().is_some_and(|extension| extension == "toml") {
+        return load::with_manifest(load::manifest_file(&args.tool)?, &args.grants);
+    }
+    let which = which(&ToolArgs { component: args.tool.clone(), manifest: None, grants: args.grants.clone() })?;
+    let bytes = load::component(&which.args.component)?;
+    load::load(&which, &bytes)
 }
 
 /// Why the tool's process will not be able to do it, whatever the policy says: it has no capabilities.

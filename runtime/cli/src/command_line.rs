@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::args::{
     BuildArgs, CheckArgs, CompileArgs, ConnectArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs,
-    InstallArgs, ListArgs, McpArgs, NewArgs, NotaryArgs, RemoveArgs, RunArgs, ServeArgs, ServiceArgs, StatusArgs,
-    TrustArgs, WorkerArgs,
+    InstallArgs, ListArgs, McpArgs, NewArgs, NotaryArgs, PolicyArgs, PolicyCommand, RemoveArgs, RollbackArgs, RunArgs,
+    ServeArgs, ServiceArgs, ShowArgs, StatusArgs, TrustArgs, UpdateArgs, WorkerArgs,
 };
 use super::audit::AuditArgs;
 
@@ -46,8 +46,16 @@ pub(crate) enum Command {
     Install(InstallArgs),
     /// List the tools that are installed.
     List(ListArgs),
-    /// Remove a tool that is installed.
+    /// Show an installed tool: its versions, where each came from, what it can be called for.
+    Show(ShowArgs),
+    /// Install a new version of a tool, once it was shown what changes.
+    Update(UpdateArgs),
+    /// Make the version of a tool current again that was so before.
+    Rollback(RollbackArgs),
+    /// Remove a tool that is installed, or one of its versions.
     Remove(RemoveArgs),
+    /// Write a pin into the policy: which component an installed tool must be.
+    Policy(PolicyArgs),
     /// Accept the policy that is found in a folder as it is now, though it reaches farther than that folder.
     Trust(TrustArgs),
     /// Say whether a host call would be allowed, and by which rule.
@@ -100,6 +108,10 @@ impl Args {
             Command::Drill(args) => args.json,
             Command::New(args) => args.json,
             Command::Remove(args) => args.json,
+            Command::Policy(PolicyArgs { what: PolicyCommand::Pin(args) }) => args.json,
+            Command::Show(args) => args.json,
+            Command::Update(args) => args.json,
+            Command::Rollback(args) => args.json,
             Command::Trust(args) => args.json,
             Command::Serve(args) => args.json,
             Command::Status(args) => args.json,

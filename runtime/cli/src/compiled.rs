@@ -25,6 +25,14 @@ enum CompiledError {
     #[error("the installed tool `{name}` is refused, and nothing was run")]
     #[diagnostic(help("{help}"))]
     Refused { name: ToolName, help: String, source: StoredError },
+    #[error(
+        "the installed tool `{name}` is refused, and nothing was run: `{}` was changed: it is {found}, and {expected} was installed",
+        path.display()
+    )]
+    #[diagnostic(help(
+        "look who could change it; then install the tool again from where it came from: `tollgate install PATH --name {name}`"
+    ))]
+    Changed { name: ToolName, path: std::path::PathBuf, expected: Digest, found: Digest },
     #[error("no key for compiled tools can be used")]
     #[diagnostic(help("{help}"))]
     Key { help: String, source: KeyError },
@@ -46,24 +54,34 @@ pub(crate) fn artifact(
 ) -> Result<Artifact, Failure> {
     let failed = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     match &which.installed {
-        Some(tool) => installed(tool, engine, Digest::of(bytes)),
+        Some(tool) => installed(tool, engine, bytes),
         None => by_path(engine, bytes, cost, failed),
     }
 }
 
-fn installed(tool: &InstalledTool, engine: &Engine, component: Digest) -> Result<Artifact, Failure> {
-    tool.artifact(&key()?, component, engine).map_err(|source| {
+fn installed(tool: &InstalledTool, engine: &Engine, bytes: &[u8]) -> Result<Artifact, Failure> {
+    let (expected, found) = (tool.installed.component, Digest::of(bytes));
+    if found != expected {
+        let (name, path) = (tool.name.clone(), tool.component());
+        return Err(Failure::usage(CompiledError::Changed { name, path, expected, found }));
+    }
+    tool.artifact(&key()?, engine).map_err(|source| {
         let help = match &source {
             StoredError::Refused(ArtifactError::Engine | ArtifactError::Version) | StoredError::Untold => {
-                format!("compile it again: tollgate install {} --name {} --force", output::shell_word(&tool.component()), tool.name)
+                "compile it again: `tollgate doctor --fix`".to_owned()
             }
-            StoredError::Refused(_) | StoredError::Unreadable(_) => format!(
-                "look who could change `{}`; then install it again from where it came from: tollgate install PATH --force",
+            StoredError::Refused(_) | StoredError::Unreadable(_) | StoredError::OtherOperations => format!(
+                "look who could change `{}`; then have it compiled again: `tollgate doctor --fix`",
                 tool.folder().display()
             ),
         };
         Failure::usage(CompiledError::Refused { name: tool.name.clone(), help, source })
     })
+}
+
+/// What a component that was run by its path was compiled to, if that is kept.
+pub(crate) fn cached(engine: &Engine, component: Digest) -> Result<Option<Artifact>, Failure> {
+    Ok(cache()?.and_then(|(cache, key)| cache.get(&key, component, engine)))
 }
 
 /// A component that is not installed, from the cache or compiled.
@@ -141,12 +159,12 @@ fn no_key(source: KeyError) -> Failure {
                 .to_owned()
         }
         KeyError::Exposed { .. } => {
-            "whoever knows it can pass machine code off as a tool: remove the file, and install the tools again with \
-             `tollgate install PATH --force`; if nobody else could read it, `chmod 600` is enough"
+            "whoever knows it can pass machine code off as a tool: remove the file, and have the tools compiled again with \
+             `tollgate doctor --fix`; if nobody else could read it, `chmod 600` is enough"
                 .to_owned()
         }
         KeyError::Damaged { .. } => {
-            "remove it, and install the tools again with `tollgate install PATH --force`; another is made by itself"
+            "remove it, and have the tools compiled again with `tollgate doctor --fix`; another is made by itself"
                 .to_owned()
         }
         KeyError::Unusable { source, .. } => advice(source, Place::KEY),

@@ -1,6 +1,8 @@
 //! `tollgate doctor`: what this machine's kernel enforces around tools, what that means, and whether the policy here lets
-//! tools run on it: each thing that Tollgate needs is tried, and each of its processes is started. It must never change anything.
+//! tools run on it: each thing that Tollgate needs is tried, each of its processes is started, and each installed tool is looked at.
+//! Without `--fix` it must never change anything.
 
+mod stored;
 mod trial;
 
 use std::mem::MaybeUninit;
@@ -12,6 +14,7 @@ use tollgate::surroundings::{ControlGroup, LowLimit, low_limits};
 use tollgate_audit::Level;
 use tollgate_config::SandboxSettings;
 
+use self::stored::Stored;
 use self::trial::Trial;
 use super::args::DoctorArgs;
 use super::exit::{Exit, Failure};
@@ -27,6 +30,7 @@ struct Findings {
     /// The file that says what is required, unless that is the default.
     policy: Option<String>,
     required: Level,
+    tools: Stored,
 }
 
 impl Findings {
@@ -39,6 +43,9 @@ impl Findings {
 
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
     let policy = load::policy(args.policy.as_deref())?;
+    if args.fix {
+        stored::fix(args)?;
+    }
     let findings = Findings {
         kernel: kernel_release(),
         offer: KernelOffer::here(),
@@ -50,10 +57,12 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
             policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.deployment.sandbox).require,
         ),
         policy: policy.map(|(path, _)| path.display().to_string()),
+        tools: Stored::look(),
     };
     let text = if args.json { json_text(&findings) } else { text(&findings) };
     output::print(&format!("{}\n", text.trim_end()))?;
-    Ok(if findings.lacks().is_empty() { Exit::Success } else { Exit::Usage })
+    let is_well = findings.lacks().is_empty() && findings.tools.is_whole();
+    Ok(if is_well { Exit::Success } else { Exit::Usage })
 }
 
 /// Without `/proc` too (`uname(2)`).
@@ -86,12 +95,13 @@ fn json_text(findings: &Findings) -> String {
         "processes": findings.trials.iter().map(Trial::json).collect::<Vec<_>>(),
         "low_limits": findings.low,
         "control_group": findings.group,
+        "installed": findings.tools.json(),
     })
     .to_string()
 }
 
 fn text(findings: &Findings) -> String {
-    let Findings { kernel, offer, features, trials, low, group, policy, required } = findings;
+    let Findings { kernel, offer, features, trials, low, group, policy, required, tools } = findings;
     let reached = offer.level();
     let mut text =
         format!("kernel {kernel}, Landlock ABI {}: level `{reached}`\n  {}\n", offer.landlock_abi, meaning(reached));
@@ -114,6 +124,7 @@ fn text(findings: &Findings) -> String {
         );
         text.extend(given.iter().map(|line| format!("  low  {line}\n")));
     }
+    text.push_str(&tools.text());
     let whose = policy.as_ref().map_or_else(|| "by default".to_owned(), |path| format!("by {path}"));
     let lacks = findings.lacks();
     if lacks.is_empty() {

@@ -14,6 +14,7 @@ use tollgate::artifact::Artifact;
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
 use tollgate::interfaces::Import;
+use tollgate::operations::OperationTexts;
 
 struct Inspection {
     digest: String,
@@ -32,7 +33,7 @@ struct Inspection {
 }
 
 /// An operation, as far as it is known without running anything.
-struct Shown {
+pub(crate) struct Shown {
     name: String,
     description: String,
     // Where the component was asked for it.
@@ -50,6 +51,11 @@ impl Shown {
             });
             return declared.collect();
         };
+        Self::told(told)
+    }
+
+    /// Of what the component said.
+    pub(crate) fn told(told: &OperationTexts) -> Vec<Self> {
         let told = told.iter().map(|text| Self {
             name: text.name.clone(),
             description: text.description.clone(),
@@ -72,7 +78,7 @@ impl Shown {
         required.into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let required = self.input_schema.is_some().then(|| self.required());
         json!({
             "name": self.name,
@@ -82,7 +88,7 @@ impl Shown {
         })
     }
 
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let arguments = self.arguments().map(|names| format!("({names})")).unwrap_or_default();
         let description = self.description.lines().next().unwrap_or_default();
         format!("{}{arguments}  {description}", self.name).trim_end().to_owned()

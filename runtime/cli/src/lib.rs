@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod candidate;
 mod check;
 mod command_line;
 mod compiled;
@@ -25,6 +26,7 @@ mod load;
 mod mcp;
 mod operator;
 mod output;
+mod policy;
 mod progress;
 mod project;
 mod report;
@@ -38,6 +40,7 @@ mod tools;
 mod trust;
 mod unbuilt;
 mod ungranted;
+mod update;
 mod which;
 
 use std::process::ExitCode;
@@ -86,7 +89,11 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Install(args) => install::install(&args),
         Command::List(args) => tools::list(&args),
+        Command::Show(args) => tools::show(&args),
+        Command::Update(args) => update::update(&args),
+        Command::Rollback(args) => tools::rollback(&args),
         Command::Remove(args) => tools::remove(&args),
+        Command::Policy(args) => policy::policy(&args),
         Command::Trust(args) => trust::trust(&args),
         Command::Check(args) => check::check(&args),
         Command::Drill(_) => Err(drill::become_drill()),
@@ -124,7 +131,11 @@ fn name_process(command: &Command) {
         | Command::Doctor(_)
         | Command::Install(_)
         | Command::List(_)
+        | Command::Show(_)
+        | Command::Update(_)
+        | Command::Rollback(_)
         | Command::Remove(_)
+        | Command::Policy(_)
         | Command::Trust(_)
         | Command::Check(_)
         | Command::Serve(_)

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use tollgate_audit::Digest;
 use tollgate_capability::OnViolation;
-use tollgate_config::{AdhocGrant, Binding, Grant, Grants, Intersection, Manifest, Needs, Policy, Subject, ToolName};
+use tollgate_config::{
+    AdhocGrant, BindError, Binding, Grant, Grants, Intersection, Manifest, Needs, Policy, Subject, ToolName,
+};
 
 use super::args::GrantArgs;
 use super::exit::Failure;
@@ -74,6 +76,12 @@ impl Loaded {
             policy_path,
             bounds,
         }
+    }
+
+    /// Why the policy would refuse a component that is installed under this name: its entry is for another one.
+    pub(crate) fn refused(&self, name: &ToolName, component: Digest) -> Option<BindError> {
+        let subject = Subject { name, digest: component.0, installed: true };
+        self.grants.bind(subject, |_path| false).err()
     }
 
     /// Why the policy may grant the tool nothing though somebody wrote that it should.

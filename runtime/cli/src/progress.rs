@@ -9,13 +9,23 @@ use super::output::eprint_own;
 
 /// Does `work`, saying `what` is done if it takes some seconds.
 pub(super) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    work_for(what, [FIRST, ELSEWHERE], work)
+}
+
+/// As [`during`], of a wait for somebody else, which is told sooner.
+pub(super) fn soon<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    work_for(what, [AGAIN, AGAIN], work)
+}
+
+/// Does `work`; says `what` is done after the first of the times on a terminal, elsewhere after the second.
+fn work_for<T>(what: &str, [first, elsewhere]: [Duration; 2], work: impl FnOnce() -> T) -> T {
     let (done, until_done) = channel::<()>();
     thread::scope(|scope| {
         let watch = move || {
             if std::io::stderr().is_terminal() {
-                count_seconds(what, &until_done, FIRST, eprint_own);
+                count_seconds(what, &until_done, first, eprint_own);
             } else {
-                say_once(what, &until_done, ELSEWHERE, eprint_own);
+                say_once(what, &until_done, elsewhere, eprint_own);
             }
         };
         // Without a thread to say so, the work goes on in silence.

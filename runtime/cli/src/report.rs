@@ -235,7 +235,7 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         LoadError::Place(place) => Some(place.advice()),
         LoadError::Folder(_) => Some("look who exchanged the folder, then run the tool again"),
         LoadError::OperationsChanged { .. } => Some(
-            "look who could change what is stored; then install it again from where it came from: `tollgate install PATH --force`",
+            "look who could change what is stored; then install it again from where it came from: `tollgate install PATH --name NAME`",
         ),
         LoadError::NotWasm
         | LoadError::CoreModule

@@ -38,7 +38,9 @@ enum ThroughError {
 pub(crate) fn daemon_for(args: &RunArgs) -> Result<Option<Operator>, Failure> {
     let RunArgs { tool, ledger: new, built_from, .. } = args;
     let grants = &tool.grants;
-    let is_name = tool.component.to_str().is_some_and(|given| !given.contains('/') && !given.ends_with(".wasm"));
+    // A daemon calls the current version of a tool: another one is this process's own to run.
+    let is_name = |given: &str| !given.contains(['/', '@']) && !given.ends_with(".wasm");
+    let is_name = tool.component.to_str().is_some_and(is_name);
     let is_plain = tool.manifest.is_none()
         && grants.policy.is_none()
         && grants.grant.is_empty()

@@ -291,8 +291,9 @@ impl Shared {
         thread::Builder::new().name("gateways-end".to_owned()).spawn(work).map(drop).unwrap_or_default();
     }
 
-    /// Has every client that listens look again which tools there are.
+    /// Has every client that listens look again which tools there are, and tells whose operations are others.
     fn changed(&self) {
+        self.serving.tollgate.changed_operations().iter().for_each(|line| self.serving.tell(line));
         let doors = lock(&self.doors).clone();
         doors.iter().filter_map(|door| door.running()).for_each(|gateway| gateway.changed());
     }

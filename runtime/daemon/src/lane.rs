@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tollgate::Described;
 use tollgate::error::CallFailure;
 use tollgate::offers::{self, Offers, Operation, Provider};
 use tollgate::operations::OperationText;
 use tollgate::request::{Answer, Caller, Claims, Proven};
-use tollgate::service::{Call, Ready, Unanswered};
+use tollgate::service::{Call, Unanswered};
 use tollgate::supervisor::{Control, Hears};
 use tollgate::told;
 use tollgate_config::{Agent, ToolName};
@@ -199,7 +200,7 @@ fn may(agent: Option<&Agent>, Operation { tool, operation }: &Operation) -> bool
 }
 
 /// What is told of a tool: the operations that the agent may call, all where the policy names no agents.
-fn tool(name: &str, ready: &Ready, agent: Option<&Agent>, found: &Offers) -> Value {
+fn tool(name: &str, ready: &Described, agent: Option<&Agent>, found: &Offers) -> Value {
     let of = |text: &OperationText| Operation { tool: name.to_owned(), operation: text.name.clone() };
     let has = |text: &&OperationText| may(agent, &of(text));
     let told = |text: &OperationText| {

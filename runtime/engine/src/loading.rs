@@ -182,6 +182,15 @@ pub fn bare(set: &CapabilitySet) -> CapabilitySet {
 /// second of a whole one.
 pub const DESCRIBE_MS_MIN: u64 = 20_000;
 
+/// Fails unless what a component said of its operations when it was asked before fits a manifest, as at each load.
+///
+/// # Errors
+///
+/// [`LoadError::Operations`]: the one has operations that the other has not; [`LoadError::OperationName`].
+pub fn operations_must_be_of(manifest: &Manifest, told: &OperationTexts) -> Result<(), LoadError> {
+    same_operations(&manifest.operations.iter().map(|operation| operation.name.to_string()).collect(), told)
+}
+
 fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> Result<(), LoadError> {
     let mut names = BTreeSet::new();
     for operation in described.iter() {

@@ -55,13 +55,13 @@ fn each_verb_is_allowed_by_its_rule() {
     desk.file("tool.toml", EVERYTHING);
     let grants: Vec<&str> = GRANTS.iter().flat_map(|grant| ["--grant", grant]).collect();
     for (verb, rule) in VERBS {
-        let ran = desk.run(&[&["check", "--manifest", "tool.toml", "--json"], &grants[..], verb].concat());
+        let ran = desk.run(&[&["check", "tool.toml", "--json"], &grants[..], verb].concat());
         let report = ran.json();
         assert_eq!(report["verdict"], "allowed", "{verb:?}: {report}");
         assert!(rule.starts_with(report["rule"].as_str().unwrap()), "{verb:?}: {report}");
     }
     for (verb, rule) in [(&["tcp"][..], "net"), (&["udp"], "net"), (&["resolve", "example.com"], "net")] {
-        let ran = desk.run(&[&["check", "--manifest", "tool.toml"], &grants[..], verb].concat());
+        let ran = desk.run(&[&["check", "tool.toml"], &grants[..], verb].concat());
         assert_eq!(ran.code, 3);
         assert!(
             ran.stdout.contains(&format!("rule      {rule}\n")) && ran.stdout.contains("nothing grants it"),
@@ -78,12 +78,12 @@ fn each_verb_is_denied_without_its_rule_and_says_what_would_allow_it() {
     desk.file("tool.toml", bare);
     let is_empty = |rule: &str| ["env", "args", "stdio:stdin"].contains(&rule);
     for (verb, _) in VERBS.into_iter().filter(|(_, rule)| is_empty(rule)) {
-        let ran = desk.run(&[&["check", "--manifest", "tool.toml"], verb].concat());
+        let ran = desk.run(&[&["check", "tool.toml"], verb].concat());
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
         assert!(ran.stdout.starts_with("allowed\n  rule      empty\n"), "there is nothing to see: {ran:?}");
     }
     for (verb, rule) in VERBS.into_iter().filter(|(_, rule)| !is_empty(rule)) {
-        let ran = desk.run(&[&["check", "--manifest", "tool.toml"], verb].concat());
+        let ran = desk.run(&[&["check", "tool.toml"], verb].concat());
         assert_eq!((ran.code, ran.stderr.as_str()), (3, ""), "{ran:?}");
         let rule = if rule.starts_with("fs") { "fs" } else { rule };
         let said =
@@ -97,7 +97,7 @@ fn each_verb_is_denied_without_its_rule_and_says_what_would_allow_it() {
         let need = format!("[[needs.fs]]\nguest = \"/docs\"\naccess = {others:?}\n");
         desk.file("tool.toml", bare.replace("[needs]\nstdio = []\n", &need));
         let grant = format!("fs:/docs=docs:{}", others.join(","));
-        let ran = desk.run(&[&["check", "--manifest", "tool.toml", "--grant", &grant], verb].concat());
+        let ran = desk.run(&[&["check", "tool.toml", "--grant", &grant], verb].concat());
         assert_eq!(ran.code, 3, "{ran:?}");
         assert!(ran.stdout.contains(&format!("rule      {rule}\n")), "{ran:?}");
         assert!(ran.stdout.contains(&format!("\"{right}\"")) && ran.stdout.contains("[[needs.fs]]"), "{ran:?}");
@@ -109,7 +109,7 @@ fn paths_are_decided_as_a_tool_would_ask() {
     let desk = Desk::with("word-count");
     std::os::unix::fs::symlink("../secret.txt", desk.path("docs/link")).unwrap();
     let check = |path: &str| {
-        let ran = desk.run(&["check", "--manifest", "tools/word-count.toml", DOCS[0], DOCS[1], "--json", "read", path]);
+        let ran = desk.run(&["check", "tools/word-count.toml", DOCS[0], DOCS[1], "--json", "read", path]);
         (ran.code, ran.report()["rule"].as_str().unwrap().to_owned())
     };
     assert_eq!(check("/docs/a.txt"), (0, "fs:/docs:read".into()));
@@ -143,7 +143,7 @@ fn check_decides_as_a_run_does_whatever_stands_on_the_way() {
     let rights = "host = \"docs\", access = [\"read\", \"write\", \"create\", \"delete\", \"list\", \"metadata\"]";
     let decided = |patterns: &str, verb: &str, path: &str, step: serde_json::Value| {
         desk.file("tollgate.toml", format!("[tools.probe-fs]\nfs.\"/docs\" = {{ {rights}{patterns} }}\n"));
-        let checked = desk.run(&["check", "--manifest", "tools/probe-fs.toml", "--json", verb, path]);
+        let checked = desk.run(&["check", "tools/probe-fs.toml", "--json", verb, path]);
         let rule = checked.report()["rule"].as_str().unwrap().to_owned();
         let input = json!({ "steps": [step] }).to_string();
         let ran = desk.run(&["run", "tools/probe-fs.wasm", "--op", "run", "--input", &input, "--json"]);

@@ -32,6 +32,41 @@ pub(crate) struct Desk {
     home: Option<PathBuf>,
 }
 
+/// The files of the current version of an installed tool.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) record: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) component: PathBuf,
+    pub(crate) manifest: PathBuf,
+    pub(crate) artifact: PathBuf,
+    pub(crate) operations: PathBuf,
+}
+
+impl Stored {
+    /// By what its record says below the folder of tools.
+    pub(crate) fn of(tools: &Path, name: &str) -> Self {
+        let record = tools.join(format!("{name}.json"));
+        let text: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+        let mut versions = text["versions"].as_array().unwrap().iter();
+        let current = versions.find(|version| version["component"] == text["current"]).unwrap();
+        let hex = |digest: &Value| digest.as_str().unwrap().strip_prefix("sha256:").unwrap().to_owned();
+        let folder = tools.join("components.sha256").join(hex(&current["component"]));
+        Self {
+            record,
+            component: folder.join("component.wasm"),
+            manifest: folder.join(format!("{}.toml", hex(&current["manifest"]))),
+            artifact: folder.join("component.artifact"),
+            operations: folder.join("operations"),
+            folder,
+        }
+    }
+
+    pub(crate) fn all(&self) -> [&PathBuf; 5] {
+        [&self.record, &self.component, &self.manifest, &self.artifact, &self.operations]
+    }
+}
+
 impl Desk {
     /// An empty folder.
     pub(crate) fn empty() -> Self {
@@ -69,6 +104,11 @@ impl Desk {
         fs::create_dir_all(self.path("tools")).unwrap();
         fs::copy(guest.component, self.path(&format!("tools/{name}.wasm"))).unwrap();
         fs::copy(guest.manifest, self.path(&format!("tools/{name}.toml"))).unwrap();
+    }
+
+    /// The files of a tool that is installed in its home.
+    pub(crate) fn stored(&self, name: &str) -> Stored {
+        Stored::of(&self.home().join("tools"), name)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

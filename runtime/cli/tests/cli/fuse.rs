@@ -19,13 +19,17 @@ fn a_tool_is_installed_and_replaced_where_its_home_is_on_fuse() {
     let installed = desk.run(&["install", "tools/json-query.wasm"]);
     assert!(installed.stdout.starts_with("installed json-query 0.1.0"), "{installed:?}");
     let again = desk.run(&["install", "tools/json-query.wasm"]);
-    assert!(again.code != 0 && again.stderr.contains("--force"), "{again:?}");
-    let replaced = desk.run(&["install", "tools/json-query.wasm", "--force"]);
-    assert_eq!(replaced.code, 0, "{replaced:?}");
+    assert!(again.stdout.starts_with("is installed already"), "{again:?}");
+    desk.place("word-count");
+    let other = ["install", "tools/word-count.wasm", "--name", "json-query"];
+    let replaced = desk.run(&other);
+    assert!(replaced.code == 0 && replaced.stdout.contains("before  0.1.0"), "{replaced:?}");
+    assert_eq!(desk.run(&["rollback", "json-query"]).code, 0);
     let run = ["run", "json-query", "--op", "query", "--input", r#"{"document": {"a": 1}, "pointer": "/a"}"#];
     assert_eq!(desk.run(&run).json(), json!({ "value": 1 }));
-    let tools = std::fs::read_dir(desk.path("behind/tools")).unwrap().count();
-    assert_eq!(tools, 1, "nothing is left over");
+    assert_eq!(desk.run(&["remove", "json-query"]).code, 0);
+    let left = std::fs::read_dir(desk.path("behind/tools/components.sha256")).unwrap().count();
+    assert_eq!(left, 0, "nothing is left over");
 }
 
 /// A mount whose server answers nothing while it lives.

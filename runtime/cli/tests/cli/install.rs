@@ -3,12 +3,12 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tollgate_audit::Digest;
 
-use crate::desk::{DOCS, Desk, Ran};
+use crate::desk::{DOCS, Desk, Ran, Stored};
 
 const QUERY: [&str; 4] = ["--op", "query", "--input", r#"{"document": {"a": 1}, "pointer": "/a"}"#];
 
@@ -46,9 +46,20 @@ fn works(desk: &Desk, tool: &str) {
     assert_eq!(run(desk, tool).json(), json!({"value": 1}));
 }
 
-/// A file of the installed json-query.
-fn of_tool(desk: &Desk, name: &str) -> PathBuf {
-    desk.path("data/tollgate/tools/json-query").join(name)
+/// The files of an installed tool.
+fn stored(desk: &Desk, name: &str) -> Stored {
+    Stored::of(&desk.path("data/tollgate/tools"), name)
+}
+
+/// What is in the folder of tools, and how many components there are.
+fn kept(desk: &Desk) -> (Vec<String>, usize) {
+    let names = |folder: &str| -> Vec<String> {
+        let entries = fs::read_dir(desk.path(folder)).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        names
+    };
+    (names("data/tollgate/tools"), names("data/tollgate/tools/components.sha256").len())
 }
 
 fn key(desk: &Desk) -> PathBuf {
@@ -100,12 +111,12 @@ fn a_tool_is_installed_listed_run_inspected_and_removed() {
     assert!(lines[0].starts_with("name        version  component"), "{listed:?}");
     assert!(lines[1].starts_with("json-query  0.1.0    sha256:") && lines[1].ends_with(" UTC"), "{listed:?}");
     let listed = xdg(&desk, &["list", "--json"]).json();
-    let bytes = fs::metadata(of_tool(&desk, "component.wasm")).unwrap().len();
+    let bytes = fs::metadata(stored(&desk, "json-query").component).unwrap().len();
     assert_eq!((&listed[0]["name"], &listed[0]["version"]), (&json!("json-query"), &json!("0.1.0")));
     assert_eq!(listed[0]["bytes"], bytes);
     assert_eq!(xdg(&desk, &["remove", "json-query"]).stdout, "removed json-query\n");
     run(&desk, "json-query").fails(2, &["no tool `json-query` is installed", "tollgate install PATH"]);
-    assert_eq!(fs::read_dir(desk.path("data/tollgate/tools")).unwrap().count(), 0);
+    assert_eq!(kept(&desk), (vec!["components.sha256".to_owned(), "lock".to_owned()], 0));
     assert!(!desk.path("cache").exists(), "an installed tool needs no cache");
 }
 
@@ -114,11 +125,12 @@ fn files_are_for_their_owner_alone() {
     let desk = installed();
     works(&desk, "tools/json-query.wasm");
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for name in ["component.wasm", "tool.toml", "component.artifact"] {
-        assert_eq!(mode(of_tool(&desk, name)), 0o600, "{name}");
+    let stored = stored(&desk, "json-query");
+    for file in stored.all() {
+        assert_eq!(mode(file.clone()), 0o600, "{file:?}");
     }
     assert_eq!((mode(key(&desk)), mode(cached(&desk))), (0o600, 0o600));
-    assert_eq!((mode(of_tool(&desk, "")), mode(desk.path("cache/tollgate"))), (0o700, 0o700));
+    assert_eq!((mode(stored.folder), mode(desk.path("cache/tollgate"))), (0o700, 0o700));
 }
 
 #[test]
@@ -128,7 +140,7 @@ fn tollgate_home_holds_all_of_it() {
     assert_eq!(run(&["install", "tools/json-query.wasm"]).code, 0);
     assert_eq!(run(&[&["run", "json-query"], &QUERY[..]].concat()).json(), json!({"value": 1}));
     assert_eq!(run(&[&["run", "tools/json-query.wasm"], &QUERY[..]].concat()).json(), json!({"value": 1}));
-    for path in ["tools/json-query/component.artifact", "artifact.key", "cache"] {
+    for path in ["tools/json-query.json", "artifact.key", "cache"] {
         assert!(desk.path("tollgate-home").join(path).exists(), "{path}");
     }
     // Nothing is kept anywhere else.
@@ -162,11 +174,12 @@ fn tools_are_listed_without_reading_their_components() {
     let digest = Digest::of(&fs::read(desk.path("tools/json-query.wasm")).unwrap()).to_string();
     assert_eq!(before[0]["component"], digest);
     assert_eq!(before[0]["bytes"], fs::metadata(desk.path("tools/json-query.wasm")).unwrap().len());
-    let component = of_tool(&desk, "component.wasm");
-    fs::remove_file(&component).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, &component, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    for file in [stored(&desk, "json-query").component, stored(&desk, "json-query").artifact] {
+        fs::remove_file(&file).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    }
     assert_eq!(xdg(&desk, &["list", "--json"]).json()[0]["component"], digest);
-    xdg(&desk, &["install", "tools/json-query.wasm"]).fails(2, &["a tool `json-query` is installed: 0.1.0 sha256:"]);
+    assert_eq!(xdg(&desk, &["show", "json-query", "--json"]).json()["component"], digest);
 }
 
 #[test]
@@ -180,18 +193,212 @@ fn the_installed_manifest_holds_and_the_policy_knows_the_tool_by_the_installed_n
 }
 
 #[test]
-fn a_tool_is_not_replaced_unless_that_is_asked_for() {
+fn what_is_installed_and_whole_is_not_installed_again() {
     let desk = installed();
-    let before = identity(of_tool(&desk, "component.wasm"));
+    let files = || stored(&desk, "json-query").all().map(|file| identity(file.clone()));
+    let (before, entries) = (files(), desk.entries().len());
     let again = xdg(&desk, &["install", "tools/json-query.wasm"]);
-    again.fails(2, &["a tool `json-query` is installed: 0.1.0 sha256:", " UTC", "--force", "--name"]);
-    assert_eq!(identity(of_tool(&desk, "component.wasm")), before);
-    desk.edit("tools/json-query.toml", "0.1.0", "0.2.0");
-    let forced = xdg(&desk, &["install", "tools/json-query.wasm", "--force"]);
-    assert!(forced.stdout.starts_with("replaced json-query 0.2.0 "), "{forced:?}");
-    assert_eq!(xdg(&desk, &["list", "--json"]).json()[0]["version"], "0.2.0");
-    assert_eq!(fs::read_dir(desk.path("data/tollgate/tools")).unwrap().count(), 1);
+    assert!(
+        again.code == 0 && again.stdout.starts_with("is installed already, and whole: json-query 0.1.0"),
+        "{again:?}"
+    );
+    assert_eq!(xdg(&desk, &["install", "tools/json-query.wasm", "--json"]).json()["already"], true);
+    assert_eq!((files(), desk.entries().len()), (before, entries), "nothing was written, and nobody was asked");
+    // What is damaged is written again.
+    fs::write(stored(&desk, "json-query").component, "x").unwrap();
+    assert!(xdg(&desk, &["install", "tools/json-query.wasm"]).stdout.starts_with("installed json-query"));
     works(&desk, "json-query");
+}
+
+/// The same component under another manifest takes the place of what is there; another component stands beside it.
+#[test]
+fn versions_stand_side_by_side_and_are_chosen_by_version_or_digest() {
+    let desk = installed();
+    desk.edit("tools/json-query.toml", "0.1.0", "0.1.1");
+    let same = xdg(&desk, &["install", "tools/json-query.wasm"]);
+    assert!(same.stdout.starts_with("installed json-query 0.1.1 ") && !same.stdout.contains("before"), "{same:?}");
+    let first = xdg(&desk, &["list", "--json"]).json()[0].clone();
+    assert_eq!((&first["version"], &first["versions"]), (&json!("0.1.1"), &json!(1)));
+    // The same text in a component of other bytes: it has one more custom section.
+    let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
+    desk.file("tools/json-query.wasm", other);
+    desk.edit("tools/json-query.toml", "0.1.1", "0.2.0");
+    let second = xdg(&desk, &["install", "tools/json-query.wasm"]);
+    assert!(second.stdout.starts_with("installed json-query 0.2.0 "), "{second:?}");
+    assert!(
+        second.stdout.contains("  before  0.1.1 sha256:") && second.stdout.contains("tollgate rollback json-query")
+    );
+    let component = |of: &str| xdg(&desk, &["show", of, "--json"]).json()["component"].as_str().unwrap().to_owned();
+    let (old, new) = (component("json-query@0.1.1"), component("json-query"));
+    assert_eq!(old, first["component"]);
+    assert_eq!(component(&format!("json-query@{}", &old[..15])), old, "8 digits are enough");
+    for tool in ["json-query", "json-query@0.1.1", "json-query@0.2.0", &format!("json-query@{new}")] {
+        works(&desk, tool);
+        assert_eq!(xdg(&desk, &["inspect", tool]).code, 0);
+        assert_eq!(xdg(&desk, &["check", tool, "stdio", "stdout"]).code, 0);
+    }
+    let calls = desk.entries().into_iter().filter(|entry| entry["operation"] == "query");
+    let called: Vec<String> = calls.map(|call| call["component"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(called, [&new, &old, &new, &new].map(String::clone), "the ledger names the version");
+    run(&desk, "json-query@0.3.0")
+        .fails(2, &["no version `0.3.0` of `json-query` is installed; there are: 0.1.1 sha256:"]);
+    run(&desk, "json-query@latest").fails(2, &["selects no version", "`latest` is neither a version nor a digest"]);
+    let back = xdg(&desk, &["rollback", "json-query"]);
+    assert!(back.stdout.starts_with("json-query is 0.1.1 sha256:") && back.stdout.contains("was 0.2.0"), "{back:?}");
+    assert_eq!(component("json-query"), old);
+    xdg(&desk, &["remove", "json-query@0.1.1"])
+        .fails(2, &["`0.1.1 sha256:", "is the current version", "tollgate rollback"]);
+    assert!(xdg(&desk, &["rollback", "json-query@0.1.1"]).stdout.ends_with(" already\n"));
+    assert!(xdg(&desk, &["remove", "json-query@0.2.0"]).stdout.starts_with("removed json-query 0.2.0 sha256:"));
+    assert_eq!(kept(&desk).1, 1);
+    xdg(&desk, &["rollback", "json-query"]).fails(2, &["no version of `json-query` was current before"]);
+    works(&desk, "json-query");
+}
+
+#[test]
+fn an_update_shows_what_changes_before_it_is_done() {
+    let desk = installed();
+    let same = xdg(&desk, &["update", "json-query"]);
+    assert!(same.code == 0 && same.stdout.ends_with(" already\n"), "{same:?}");
+    let before = stored(&desk, "json-query");
+    desk.place("word-count");
+    let [wasm, toml] =
+        ["tools/word-count.wasm", "tools/word-count.toml"].map(|path| fs::read(desk.path(path)).unwrap());
+    desk.file("tools/json-query.wasm", wasm);
+    desk.file("tools/json-query.toml", toml);
+    let asked = xdg(&desk, &["update", "json-query"]);
+    assert_eq!(asked.code, 2, "{asked:?}");
+    asked.says(&["nothing was changed", "--yes"]);
+    for line in [
+        "json-query: 0.1.0 sha256:",
+        " becomes 0.1.0 sha256:",
+        "  declared   word-count, was json-query\n",
+        "  needs      + fs:/docs=PATH:read,list\n",
+        "  operations + count\n",
+        "  operations - query\n",
+        "  imports    + wasi:filesystem/types@",
+    ] {
+        assert!(asked.stdout.contains(line), "{line}: {asked:?}");
+    }
+    let told = xdg(&desk, &["update", "json-query", "--json"]);
+    assert_eq!((told.code, &told.report()["updated"]), (2, &json!(false)));
+    assert_eq!(told.report()["changes"]["needs"]["added"], json!(["fs:/docs=PATH:read,list"]));
+    assert_eq!(Stored::of(&desk.path("data/tollgate/tools"), "json-query").component, before.component);
+    works(&desk, "json-query");
+    desk.file(
+        "tollgate.toml",
+        format!("[tools.json-query]\ncomponent = \"{}\"\n", Digest::of(&fs::read(&before.component).unwrap())),
+    );
+    assert_eq!(xdg(&desk, &["trust"]).code, 0);
+    let done = xdg(&desk, &["update", "json-query", "--yes"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("  policy     "), "{done:?}");
+    assert!(done.stdout.contains("go back with  tollgate rollback json-query"), "{done:?}");
+    let digests = [&before.component, &stored(&desk, "json-query").component]
+        .map(|path| Digest::of(&fs::read(path).unwrap()).to_string());
+    run(&desk, "json-query").fails(2, &["`json-query`", &digests[0], &digests[1]]);
+    assert_eq!(xdg(&desk, &["rollback", "json-query"]).code, 0);
+    works(&desk, "json-query");
+    xdg(&desk, &["update", "json-query@0.1.0"]).fails(2, &["names a version"]);
+    fs::remove_file(desk.path("tools/json-query.wasm")).unwrap();
+    xdg(&desk, &["update", "json-query"]).fails(2, &["cannot read `FOLDER/tools/json-query.wasm`"]);
+}
+
+/// Each kind of damage is told of its tool, and the others work; what was compiled is compiled again.
+#[test]
+fn doctor_names_damage_by_tool_and_mends_what_was_compiled() {
+    let desk = installed();
+    desk.place("word-count");
+    assert_eq!(xdg(&desk, &["install", "tools/word-count.wasm"]).code, 0);
+    let said = || xdg(&desk, &["doctor", "--json"]).report()["installed"].clone();
+    assert_eq!(said(), json!({ "whole": 2, "damaged": [], "foreign": [], "unknown": null, "unfinished": false }));
+    let of = stored(&desk, "word-count");
+    let folder = of.folder.file_name().unwrap().to_str().unwrap().to_owned();
+    let cut = |path: &PathBuf| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(50).unwrap();
+    for (file, words) in [
+        (&of.record, "is no record of an installed tool"),
+        (&of.component, "was changed: it is sha256:"),
+        (&of.manifest, "was changed: it is sha256:"),
+        (&of.artifact, "it is no artifact of Tollgate"),
+        (&of.operations, "it is no artifact of Tollgate"),
+    ] {
+        let bytes = fs::read(file).unwrap();
+        for is_gone in [false, true] {
+            if is_gone && *file == of.record {
+                continue;
+            }
+            if is_gone {
+                fs::remove_file(file).unwrap();
+            } else {
+                cut(file);
+            }
+            let doctor = xdg(&desk, &["doctor"]);
+            assert_eq!(doctor.code, 2, "{doctor:?}");
+            let words = if is_gone { "No such file" } else { words };
+            let line = doctor.stdout.lines().find(|line| line.starts_with("  no   word-count")).expect("it is named");
+            assert!(line.contains(words), "{words}: {line}");
+            assert!(doctor.stdout.contains("  yes  1 whole\n"), "{doctor:?}");
+            works(&desk, "json-query");
+            let is_compiled = [&of.artifact, &of.operations].contains(&file);
+            let fixed = xdg(&desk, &["doctor", "--fix"]);
+            assert_eq!(fixed.code == 0, is_compiled, "{fixed:?}");
+            if is_compiled {
+                fixed.says(&["compiled again: word-count"]);
+                assert_eq!(said()["whole"], 2);
+            }
+            fs::write(file, &bytes).unwrap();
+            fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+    desk.file("data/tollgate/tools/notes.txt", "");
+    desk.file(&format!("data/tollgate/tools/components.sha256/{folder}/notes.txt"), "");
+    let doctor = xdg(&desk, &["doctor"]);
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+    assert_eq!(doctor.stdout.matches("notes.txt` is nothing of Tollgate's").count(), 2, "{doctor:?}");
+}
+
+/// As the version before kept it, whose compiled code this one takes: nothing is compiled, nobody is asked.
+#[test]
+fn a_home_of_the_layout_before_is_moved_as_it_is() {
+    let desk = installed();
+    let (new, tools) = (stored(&desk, "json-query"), desk.path("data/tollgate/tools"));
+    let (old, entries) = (tools.join("json-query"), desk.entries().len());
+    let before = [&new.component, &new.manifest, &new.artifact].map(|path| fs::read(path).unwrap());
+    fs::create_dir(&old).unwrap();
+    for (name, bytes) in ["component.wasm", "tool.toml", "component.artifact"].iter().zip(&before) {
+        fs::write(old.join(name), bytes).unwrap();
+    }
+    fs::remove_file(&new.record).unwrap();
+    fs::remove_dir_all(tools.join("components.sha256")).unwrap();
+    fs::remove_dir_all(desk.path("cache")).unwrap_or_default();
+    run(&desk, "json-query").fails(2, &["cannot be used", "`tollgate doctor --fix`"]);
+    let fixed = xdg(&desk, &["doctor", "--fix"]);
+    assert!(fixed.code == 0 && fixed.stderr == "moved: json-query\n", "{fixed:?}");
+    assert_eq!([new.component, new.manifest, new.artifact].map(|path| fs::read(path).unwrap()), before);
+    assert_eq!(desk.entries().len(), entries, "nobody was asked");
+    works(&desk, "json-query");
+    assert!(!old.exists() && !desk.path("cache").exists());
+}
+
+#[test]
+fn two_installations_at_once_both_take_place() {
+    let desk = desk();
+    works(&desk, "tools/json-query.wasm");
+    for round in 0..5 {
+        let names = ["one", "two", "same", "same"].map(|name| format!("{name}-{round}"));
+        let children = names.clone().map(|name| {
+            let mut install = command(&desk, &["install", "tools/json-query.wasm", "--name", &name]);
+            install.stdout(Stdio::null()).spawn().unwrap()
+        });
+        for mut child in children {
+            assert_eq!(child.wait().unwrap().code(), Some(0));
+        }
+        for name in names {
+            works(&desk, &name);
+        }
+    }
+    assert_eq!(kept(&desk).1, 1);
+    assert_eq!(xdg(&desk, &["doctor", "--json"]).report()["installed"]["whole"], 15);
 }
 
 #[test]
@@ -242,7 +449,7 @@ fn names_are_words_and_paths_are_paths() {
 #[test]
 fn a_tampered_artifact_is_refused() {
     let desk = installed();
-    let path = of_tool(&desk, "component.artifact");
+    let path = stored(&desk, "json-query").artifact;
     let stored = fs::read(&path).unwrap();
     // Each field of the header, the tag, and code from its first byte to its last.
     for place in [0, 7, 8, 39, 40, 71, 72, 79, 80, 111, 112, stored.len() / 2, stored.len() - 1] {
@@ -250,11 +457,11 @@ fn a_tampered_artifact_is_refused() {
         flipped[place] ^= 1;
         fs::write(&path, flipped).unwrap();
         run(&desk, "json-query")
-            .fails(2, &["the installed tool `json-query` is refused", "nothing was run", "--force"]);
+            .fails(2, &["the installed tool `json-query` is refused", "nothing was run", "tollgate doctor --fix"]);
     }
     for bytes in [&b""[..], &stored[..111], &stored[..stored.len() - 1], &[&stored[..], b"x"].concat()] {
         fs::write(&path, bytes).unwrap();
-        run(&desk, "json-query").fails(2, &["is refused", "--force"]);
+        run(&desk, "json-query").fails(2, &["is refused", "tollgate doctor --fix"]);
     }
     fs::remove_file(&path).unwrap();
     run(&desk, "json-query").fails(2, &["is refused", "No such file"]);
@@ -268,18 +475,27 @@ fn a_component_that_was_changed_or_exchanged_is_refused() {
     let desk = installed();
     desk.place("echo-read");
     assert_eq!(xdg(&desk, &["install", "tools/echo-read.wasm"]).code, 0);
-    let other = desk.path("data/tollgate/tools/echo-read");
-    let own = fs::read(of_tool(&desk, "component.wasm")).unwrap();
-    let artifact = fs::read(of_tool(&desk, "component.artifact")).unwrap();
-    fs::write(of_tool(&desk, "component.wasm"), [&own[..], b"\0"].concat()).unwrap();
-    run(&desk, "json-query").fails(2, &["is refused", "compiled from another component", "who could change"]);
-    fs::copy(other.join("component.wasm"), of_tool(&desk, "component.wasm")).unwrap();
-    run(&desk, "json-query").fails(2, &["is refused", "compiled from another component"]);
+    let (query, other) = (stored(&desk, "json-query"), stored(&desk, "echo-read"));
+    let [own, artifact, operations] =
+        [&query.component, &query.artifact, &query.operations].map(|path| fs::read(path).unwrap());
+    let digest = Digest::of(&own).to_string();
+    fs::write(&query.component, [&own[..], b"\0"].concat()).unwrap();
+    run(&desk, "json-query").fails(2, &["is refused", "was changed", &digest, "was installed", "who could change"]);
+    fs::copy(&other.component, &query.component).unwrap();
+    run(&desk, "json-query").fails(2, &["is refused", "was changed", &digest]);
     // An artifact of this user's own, for another tool.
-    fs::write(of_tool(&desk, "component.wasm"), own).unwrap();
-    fs::copy(other.join("component.artifact"), of_tool(&desk, "component.artifact")).unwrap();
+    fs::write(&query.component, own).unwrap();
+    fs::copy(&other.artifact, &query.artifact).unwrap();
     run(&desk, "json-query").fails(2, &["is refused", "compiled from another component"]);
-    fs::write(of_tool(&desk, "component.artifact"), artifact).unwrap();
+    fs::write(&query.artifact, artifact).unwrap();
+    fs::copy(&other.operations, &query.operations).unwrap();
+    run(&desk, "json-query").fails(2, &["is refused", "compiled from another component"]);
+    fs::write(&query.operations, operations).unwrap();
+    // A manifest asks for more than the operator has looked at.
+    let manifest = fs::read_to_string(&query.manifest).unwrap();
+    fs::write(&query.manifest, manifest.replace("0.1.0", "0.1.1")).unwrap();
+    run(&desk, "json-query").fails(2, &["was changed", "was installed", "--manifest FILE"]);
+    fs::write(&query.manifest, manifest).unwrap();
     works(&desk, "json-query");
 }
 
@@ -291,7 +507,9 @@ fn a_key_that_others_can_read_is_refused_everywhere() {
     let words = ["artifact.key` can be read or changed by others", "644", "chmod 600"];
     run(&desk, "json-query").fails(2, &words);
     run(&desk, "tools/json-query.wasm").fails(2, &words);
-    xdg(&desk, &["install", "tools/json-query.wasm", "--force"]).fails(2, &words);
+    xdg(&desk, &["install", "tools/json-query.wasm"]).fails(2, &words);
+    let doctor = xdg(&desk, &["doctor"]);
+    assert!(doctor.code == 2 && doctor.stdout.contains(words[0]), "{doctor:?}");
     fs::set_permissions(key(&desk), Permissions::from_mode(0o600)).unwrap();
     works(&desk, "json-query");
 }
@@ -302,12 +520,12 @@ fn what_was_sealed_with_another_key_is_refused_or_compiled_again() {
     works(&desk, "tools/json-query.wasm");
     let before = identity(cached(&desk));
     fs::write(key(&desk), [7; 31]).unwrap();
-    run(&desk, "json-query").fails(2, &["is no key", "remove it", "--force"]);
+    run(&desk, "json-query").fails(2, &["is no key", "remove it", "tollgate doctor --fix"]);
     fs::remove_file(key(&desk)).unwrap();
-    run(&desk, "json-query").fails(2, &["is refused", "sealed with another key", "--force"]);
+    run(&desk, "json-query").fails(2, &["is refused", "sealed with another key", "tollgate doctor --fix"]);
     works(&desk, "tools/json-query.wasm");
     assert_ne!(identity(cached(&desk)), before);
-    assert_eq!(xdg(&desk, &["install", "tools/json-query.wasm", "--force"]).code, 0);
+    xdg(&desk, &["doctor", "--fix"]).says(&["compiled again: json-query 0.1.0 sha256:"]);
     works(&desk, "json-query");
 }
 

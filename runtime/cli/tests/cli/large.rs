@@ -62,19 +62,13 @@ fn again(call: &[Entry<'static>], id: CallId, start_ns: u64) -> Vec<EncodedEntry
     call.iter().map(encode).collect()
 }
 
-/// Gives the tool that is installed as `name` in `home` to `count` tools in all, under other names that sort before it. Their
-/// files are its own under other names: they can be listed, and not run.
+/// Gives the tool that is installed as `name` in `home` to `count` tools in all, under other names that sort before it. They share its
+/// component, as they would if each was installed.
 pub(crate) fn multiply(home: &Path, name: &str, count: usize) {
     let tools = home.join("tools");
-    let files: Vec<_> = fs::read_dir(tools.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
+    let record = fs::read(tools.join(format!("{name}.json"))).unwrap();
     for number in 1..count {
-        let folder = tools.join(format!("another-{number:05}"));
-        fs::create_dir(&folder).unwrap();
-        for file in &files {
-            // A file has at most some ten thousand names.
-            let (to, small) = (folder.join(file.file_name().unwrap()), fs::metadata(file).unwrap().len() < 1 << 14);
-            if small { fs::copy(file, to).map(drop) } else { fs::hard_link(file, to) }.unwrap();
-        }
+        fs::write(tools.join(format!("another-{number:05}.json")), &record).unwrap();
     }
 }
 

@@ -204,15 +204,13 @@ fn a_draft_that_a_tool_has_linked_is_no_policy() {
 fn an_installed_tool_with_another_name_is_not_run() {
     let desk = Desk::with("word-count");
     assert_eq!(desk.run(&["install", "tools/word-count.wasm"]).code, 0);
-    let find = |name: &str| desk.home().join("tools/word-count").join(name);
+    let stored = desk.stored("word-count");
     let count = [&["run", "word-count"][..], &COUNT, &["--grant", "fs:/docs=docs:read,list"]].concat();
-    for name in ["component.wasm", "tool.toml", "component.artifact"] {
-        fs::hard_link(find(name), desk.path("kept")).unwrap();
+    for file in stored.all() {
+        fs::hard_link(file, desk.path("kept")).unwrap();
         let refused = desk.run(&count);
-        refused.fails(
-            2,
-            &[name, "of the installed tool `word-count`, has another name (a hard link)", "install it again"],
-        );
+        let name = file.file_name().unwrap().to_str().unwrap();
+        refused.fails(2, &[name, "the installed tool `word-count`", "has another name (a hard link)", "install"]);
         fs::remove_file(desk.path("kept")).unwrap();
     }
     nothing_was_called(&desk);

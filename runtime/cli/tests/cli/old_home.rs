@@ -71,15 +71,6 @@ const LEDGER: [&str; 4] = ["ledger", "ledger.key", "ledger.state", "ledger.priva
 const ALL: [&str; 7] =
     ["docs", "ledger", "ledger.key", "ledger.private", "ledger.state", "tollgate-home", "tollgate.toml"];
 
-/// The command that a help names behind `mark`, up to the end of its line, as arguments of the program.
-#[track_caller]
-fn command(desk: &Desk, ran: &Ran, mark: &str) -> Vec<String> {
-    let line = ran.stderr.lines().find_map(|line| Some(line.split_once(mark)?.1)).expect("the command that helps");
-    let folder = fs::canonicalize(desk.path("")).unwrap();
-    let words = line.split(' ').map(|word| word.replace("FOLDER", folder.to_str().unwrap()));
-    words.collect()
-}
-
 fn in_new_ledger(desk: &Desk, args: &[&str]) -> Ran {
     desk.run(&[args, &["--ledger", "new-ledger"]].concat())
 }
@@ -104,9 +95,8 @@ fn the_policy_is_refused_by_the_table_that_has_another_name_and_read_with_that()
     let desk = desk();
     let before = contents(&desk, &ALL);
     for args in [
-        &ECHO[..],
-        &["inspect", "echo"],
-        &["doctor"],
+        &["doctor"][..],
+        &["doctor", "--fix"],
         &["install", "tollgate-home/tools/echo/component.wasm", "--name", "second"],
     ] {
         let ran = desk.run(args);
@@ -125,32 +115,59 @@ fn without_policy(mut all: BTreeMap<PathBuf, Option<Vec<u8>>>) -> BTreeMap<PathB
 }
 
 #[test]
-fn an_installed_tool_is_listed_and_refused_with_the_command_that_compiles_it_again() {
+fn an_installed_tool_is_listed_and_refused_with_the_command_that_moves_it() {
     let desk = mended();
     let before = contents(&desk, &["tollgate-home"]);
     let component = fs::read(desk.path(&format!("{TOOL}/component.wasm"))).unwrap();
     let listed = desk.run(&["list", "--json"]).json();
-    assert_eq!((&listed[0]["name"], &listed[0]["version"]), (&json!("echo"), &json!("0.1.0")));
-    assert_eq!(listed[0]["component"], Digest::of(&component).to_string());
-    assert_eq!(listed[0]["bytes"], component.len());
-    let refused = in_new_ledger(&desk, &ECHO);
-    refused.fails(
-        2,
-        &[
-            "the installed tool `echo` is refused, and nothing was run",
-            "it was stored by another version of Tollgate",
-            "compile it again: tollgate install FOLDER/tollgate-home/tools/echo/component.wasm --name echo --force",
-        ],
-    );
-    assert_eq!(contents(&desk, &["tollgate-home"]), before, "nothing was written");
-    let again = command(&desk, &refused, "compile it again: tollgate ");
+    assert_eq!((&listed[0]["name"], listed.as_array().unwrap().len()), (&json!("echo"), 1));
+    assert!(listed[0]["damaged"].as_str().unwrap().contains("a version of Tollgate that kept its tools otherwise"));
+    desk.run(&["list"]).says(&["`echo` cannot be used", "`tollgate doctor` says what helps"]);
+    for args in [&ECHO[..], &["inspect", "echo"], &["show", "echo"], &["rollback", "echo"], &["update", "echo"]] {
+        let refused = in_new_ledger_if_any(&desk, args);
+        refused.fails(2, &["the installed tool `echo` cannot be used", "move it", "`tollgate doctor --fix`"]);
+    }
+    assert_eq!(without_lock(contents(&desk, &["tollgate-home"])), before, "nothing was written");
+    let doctor = desk.run(&["doctor"]);
+    assert!(doctor.code == 2 && doctor.stdout.contains("`tollgate doctor --fix` moves it"), "{doctor:?}");
     // Its guest runs once, so that the ledger comes into it, and that says which option helps.
-    desk.run(&again).fails(2, &OLDER_LEDGER);
-    assert_eq!(contents(&desk, &["tollgate-home"]), before, "nothing was written");
-    let replaced = desk.run(&[&again[..], &["--ledger".to_owned(), "new-ledger".to_owned()]].concat());
-    assert!(replaced.code == 0 && replaced.stdout.starts_with("replaced echo 0.1.0 sha256:"), "{replaced:?}");
+    let refused = desk.run(&["doctor", "--fix"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    refused.says(&["not moved: echo: ", OLDER_LEDGER[0]]);
+    assert_eq!(without_lock(contents(&desk, &["tollgate-home"])), before, "nothing was written");
+    let moved = in_new_ledger(&desk, &["doctor", "--fix"]);
+    moved.says(&["moved: echo"]);
+    assert!(moved.code == 0 && moved.stdout.contains("  yes  1 whole"), "{moved:?}");
+    assert!(!desk.path(TOOL).exists());
     assert_eq!(in_new_ledger(&desk, &ECHO).json(), json!("hello"));
-    assert_eq!(fs::read(desk.path(&format!("{TOOL}/component.wasm"))).unwrap(), component);
+    assert_eq!(fs::read(desk.stored("echo").component).unwrap(), component);
+    let listed = desk.run(&["list", "--json"]).json();
+    assert_eq!((&listed[0]["version"], &listed[0]["bytes"]), (&json!("0.1.0"), &json!(component.len())));
+    assert_eq!(listed[0]["component"], Digest::of(&component).to_string());
+}
+
+/// Only some commands have a ledger.
+fn in_new_ledger_if_any(desk: &Desk, args: &[&str]) -> Ran {
+    if matches!(args[0], "run" | "update") { in_new_ledger(desk, args) } else { desk.run(args) }
+}
+
+/// Whoever wants to write takes the lock first.
+fn without_lock(mut all: BTreeMap<PathBuf, Option<Vec<u8>>>) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    all.retain(|path, _| !path.ends_with("tools/lock"));
+    all
+}
+
+/// What is installed anew takes its place.
+#[test]
+fn an_installed_tool_is_replaced() {
+    let desk = mended();
+    let component = desk.path("echo.wasm");
+    fs::copy(desk.path(&format!("{TOOL}/component.wasm")), &component).unwrap();
+    fs::copy(desk.path(&format!("{TOOL}/tool.toml")), desk.path("echo.toml")).unwrap();
+    let installed = in_new_ledger(&desk, &["install", "echo.wasm"]);
+    assert!(installed.code == 0 && installed.stdout.starts_with("installed echo 0.1.0 sha256:"), "{installed:?}");
+    assert!(!desk.path(TOOL).exists());
+    assert_eq!(in_new_ledger(&desk, &ECHO).json(), json!("hello"));
 }
 
 /// Without `TOLLGATE_HOME` and `TOLLGATE_LEDGER` all of it is looked for where that version had it.
@@ -179,7 +196,7 @@ fn the_places_by_default_are_those_of_before() {
         desk.ran(&command.output().unwrap())
     };
     assert_eq!(run(&["list", "--json"]).json()[0]["name"], "echo");
-    run(&ECHO).fails(2, &["compile it again: tollgate install FOLDER/data/tollgate/tools/echo/component.wasm"]);
+    run(&ECHO).fails(2, &["the installed tool `echo` cannot be used", "`tollgate doctor --fix`"]);
     run(&["audit", "show"]).fails(2, &[&["FOLDER/state/tollgate/ledger"], &OLDER_LEDGER[..]].concat());
     assert_eq!(contents(&desk, &places), before, "nothing was written");
 }
@@ -188,7 +205,8 @@ fn the_places_by_default_are_those_of_before() {
 fn an_installed_tool_is_removed() {
     let desk = mended();
     assert_eq!(desk.run(&["remove", "echo"]).stdout, "removed echo\n");
-    assert_eq!(fs::read_dir(desk.path("tollgate-home/tools")).unwrap().count(), 0);
+    let left = fs::read_dir(desk.path("tollgate-home/tools")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["lock"]);
 }
 
 /// Under the name that this program looks for too, which has the engine's hash in it.
@@ -216,8 +234,7 @@ fn the_key_of_compiled_tools_is_read() {
     let desk = mended();
     let key = || fs::read(desk.path("tollgate-home/artifact.key")).unwrap();
     let before = key();
-    let again = ["install", "tollgate-home/tools/echo/component.wasm", "--name", "echo", "--force"];
-    assert_eq!(in_new_ledger(&desk, &again).code, 0);
+    in_new_ledger(&desk, &["doctor", "--fix"]).says(&["moved: echo"]);
     assert_eq!(in_new_ledger(&desk, &ECHO).json(), json!("hello"));
     assert_eq!(key(), before);
     // What is run was sealed with it.

@@ -68,8 +68,8 @@ fn arguments_of_the_command_line() {
         &["run", tool, "--op", "count", "--input", EVIL],
         &["run", tool, "--op", "count", "--input", "{}", "--grant", EVIL],
         &["run", tool, "--op", "count", "--input", "{}", "--policy", EVIL],
-        &["check", "--manifest", EVIL, "read", "/docs"],
-        &["check", "--manifest", "tools/word-count.toml", "read", EVIL],
+        &["check", EVIL, "read", "/docs"],
+        &["check", "tools/word-count.toml", "read", EVIL],
         &["inspect", EVIL],
         &["install", tool, "--name", EVIL],
         &["remove", EVIL],
@@ -101,7 +101,7 @@ fn a_line_feed_in_an_argument_starts_no_line() {
         &["run", tool, "--origin", &origin],
         &["drill", "--thread", evil],
         &["run", tool, "--op", "count", "--input", "{}", "--policy", evil],
-        &["check", "--manifest", evil, "env"],
+        &["check", evil, "env"],
         &["run", tool, "--manifest", evil],
     ];
     for command in commands {
@@ -128,7 +128,7 @@ fn manifests_and_policies() {
     ];
     for text in bad {
         desk.file("tools/word-count.toml", &text);
-        assert_ne!(plain(desk.run(&["check", "--manifest", "tools/word-count.toml", "env"])).code, 0, "{text:?}");
+        assert_ne!(plain(desk.run(&["check", "tools/word-count.toml", "env"])).code, 0, "{text:?}");
         plain(desk.run(&["inspect", "tools/word-count.wasm"]));
         plain(desk.count(&["--json"]));
         desk.file("tools/word-count.toml", &manifest);

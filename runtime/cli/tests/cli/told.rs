@@ -55,7 +55,7 @@ fn installed() -> Desk {
 }
 
 fn artifact(desk: &Desk) -> PathBuf {
-    desk.home().join("tools/json-query/component.artifact")
+    desk.stored("json-query").artifact
 }
 
 /// The one artifact in the cache.
@@ -79,6 +79,15 @@ fn forge_operations(desk: &Desk, path: &Path, change: impl FnOnce(&mut Vec<Value
         change(&mut operations);
         parts.operations = serde_json::to_vec(&operations).unwrap();
     });
+    // What is stored beside it says the same.
+    let beside = path.with_file_name("operations");
+    if beside.exists() {
+        let stored = fs::read(&beside).unwrap();
+        let text = Parts::of(&fs::read(path).unwrap()).operations;
+        let key = fs::read(desk.home().join("artifact.key")).unwrap();
+        let tag = hmac(&key, &[&stored[..40], &text].concat());
+        fs::write(beside, [&stored[..40], &tag, &text].concat()).unwrap();
+    }
 }
 
 fn query(desk: &Desk, tool: &str) -> Ran {
@@ -151,7 +160,7 @@ fn operations_are_told_at_install_by_a_worker_that_may_do_nothing() {
     let set: Value = serde_json::from_str(&read_set(&ledger, asked.capability_set).unwrap().unwrap()).unwrap();
     assert!(set.get("fs").is_none_or(|fs| *fs == json!([])), "{set}");
     assert_eq!(sealed.unwrap().policies, [asked.capability_set]);
-    let stored = Parts::of(&fs::read(desk.home().join("tools/word-count/component.artifact")).unwrap());
+    let stored = Parts::of(&fs::read(desk.stored("word-count").artifact).unwrap());
     let operations: Vec<Value> = serde_json::from_slice(&stored.operations).unwrap();
     let names: Vec<&str> = operations.iter().map(|operation| operation["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"count"), "{names:?}");
@@ -160,12 +169,14 @@ fn operations_are_told_at_install_by_a_worker_that_may_do_nothing() {
 #[test]
 fn a_tool_that_says_something_else_than_is_stored_is_refused_by_name() {
     let desk = installed();
-    let sound = fs::read(artifact(&desk)).unwrap();
+    let (sound, operations) = (fs::read(artifact(&desk)).unwrap(), desk.stored("json-query").operations);
+    let told = fs::read(&operations).unwrap();
     let refused = |words: &[&str]| {
         let ran = query(&desk, "json-query");
         ran.fails(2, &["does not say the same of its operations", "do not run it"]);
         ran.says(words);
         fs::write(artifact(&desk), &sound).unwrap();
+        fs::write(&operations, &told).unwrap();
     };
     forge_operations(&desk, &artifact(&desk), |operations| operations[0]["description"] = json!("Deletes all."));
     let first: Vec<Value> = serde_json::from_slice(&Parts::of(&sound).operations).unwrap();
@@ -214,9 +225,7 @@ fn an_artifact_of_an_older_version_is_refused_or_compiled_again() {
     );
     assert_eq!(query(&desk, "tools/json-query.wasm").json(), json!({ "value": 1 }), "compiled from its source");
     // What the error says is what helps.
-    let component = desk.home().join("tools/json-query/component.wasm");
-    let again = desk.run(&["install", component.to_str().unwrap(), "--name", "json-query", "--force"]);
-    assert_eq!(again.code, 0, "{again:?}");
+    desk.run(&["doctor", "--fix"]).says(&["compiled again: json-query 0.1.0 sha256:"]);
     assert_eq!(query(&desk, "json-query").json(), json!({ "value": 1 }));
 }
 
@@ -224,7 +233,30 @@ fn an_artifact_of_an_older_version_is_refused_or_compiled_again() {
 fn an_installed_artifact_without_operations_is_refused() {
     let desk = installed();
     forge(&desk, &artifact(&desk), |parts| parts.operations.clear());
-    query(&desk, "json-query").fails(2, &["does not say which operations the component has", "compile it again"]);
+    query(&desk, "json-query").fails(2, &["does not say which operations the component has", "doctor --fix"]);
+}
+
+/// The two must be the same: a list of tools shows the one, and a worker is held to the other.
+#[test]
+fn an_installed_artifact_that_says_other_operations_than_are_stored_is_refused() {
+    let desk = installed();
+    let told = desk.stored("json-query").operations;
+    let before = fs::read(&told).unwrap();
+    forge_operations(&desk, &artifact(&desk), |operations| operations[0]["description"] = json!("Deletes all."));
+    let forged = fs::read(&told).unwrap();
+    fs::write(&told, &before).unwrap();
+    query(&desk, "json-query").fails(2, &["other operations than those that are stored beside it", "doctor --fix"]);
+    // What was not sealed with the key is told by nobody.
+    let mut flipped = forged.clone();
+    flipped[100] ^= 1;
+    for damaged in [&flipped[..], &forged[..60], b""] {
+        fs::write(&told, damaged).unwrap();
+        query(&desk, "json-query").fails(2, &["is refused", "nothing was run"]);
+        let shown = desk.run(&["show", "json-query"]);
+        assert!(shown.code == 0 && shown.stdout.contains("cannot be told"), "{shown:?}");
+        assert!(!shown.stdout.contains("Deletes all."), "{shown:?}");
+    }
+    assert!(desk.called().is_empty());
 }
 
 /// A guest that does in its list of operations what it may not: nothing is installed, and it is on record.

@@ -19,6 +19,7 @@
 mod cache;
 mod hmac;
 mod key;
+mod told;
 
 use std::fmt;
 use std::hash::{Hash as _, Hasher};
@@ -29,6 +30,7 @@ use tollgate_audit::Digest;
 pub use self::cache::{ArtifactCache, CacheLimits};
 use self::hmac::{hmac_sha256, same};
 pub use self::key::{ArtifactKey, KeyError};
+pub use self::told::{TOLD_BYTES_MAX, open_operations, seal_operations};
 use crate::compile_limits::CompileLimits;
 use crate::engine::Engine;
 use crate::error::LoadError;
@@ -186,14 +188,6 @@ impl Artifact {
     }
 }
 
-/// Which component the stored artifact whose beginning this is says that it was compiled from, in this form or the one before,
-/// which says it at the same place. Nothing is verified.
-pub fn declared_component(beginning: &[u8]) -> Option<Digest> {
-    let head = beginning.get(..HEAD_BYTES)?;
-    let component = head.strip_prefix(MAGIC).or_else(|| head.strip_prefix(MAGIC_BEFORE))?.first_chunk()?;
-    Some(Digest(*component))
-}
-
 /// All before the tag.
 fn head(component: Digest, engine: EngineHash, told: [usize; 2], code: usize) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
@@ -206,13 +200,12 @@ fn head(component: Digest, engine: EngineHash, told: [usize; 2], code: usize) ->
 }
 
 const MAGIC: &[u8; 8] = b"TGARTFC2";
-const MAGIC_BEFORE: &[u8; 8] = b"TGARTFC1";
 const MAGIC_OF_ANY_VERSION: &[u8; 7] = b"TGARTFC";
 /// Largest file that is read: what the compiler gives at most, and what stands before it.
 pub const STORED_BYTES_MAX: u64 =
     CompileLimits::DEFAULT.artifact_bytes + 120 + (INTERFACES_BYTES_MAX + OPERATIONS_BYTES_MAX) as u64;
 /// What stands before the tag.
-pub const HEAD_BYTES: usize = 88;
+const HEAD_BYTES: usize = 88;
 
 /// Everything about an engine and its machine that compiled code depends on: version of wasmtime, settings, instruction
 /// set and the CPU's features ([`wasmtime::Engine::precompile_compatibility_hash`]).
@@ -344,7 +337,6 @@ mod tests {
         assert_eq!(Artifact::open(&stored, &KEY, Digest([1; 32]), &engine), Err(ArtifactError::Version));
         let old = [&b"TGARTFC1"[..], &[0; 104]].concat();
         assert_eq!(Artifact::open(&old, &KEY, Digest([1; 32]), &engine), Err(ArtifactError::Version));
-        assert_eq!(declared_component(&old), Some(Digest([0; 32])), "and what it was compiled from is read");
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn a_reader_that_goes_away_is_no_failure() {
         &["audit", "verify"],
         &["completions", "bash"],
         &["--help"],
-        &["check", "--manifest", "tools/word-count.toml", "--grant", "fs:/docs=docs:read,list", "read", "/docs/a.txt"],
+        &["check", "tools/word-count.toml", "--grant", "fs:/docs=docs:read,list", "read", "/docs/a.txt"],
     ];
     for args in commands {
         let (reader, writer) = pipe().unwrap();

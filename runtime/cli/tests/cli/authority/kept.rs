@@ -18,7 +18,7 @@ fn what_is_only_looked_at_is_not_kept() {
     let looks = [
         (&["inspect", "../tools/probe-fs.wasm"][..], &[][..]),
         (&["inspect", "../tools/probe-fs.wasm"], &["--kernel"]),
-        (&["check", "--manifest", "../tools/probe-fs.toml"], &["read", "/docs/a"]),
+        (&["check", "../tools/probe-fs.toml"], &["read", "/docs/a"]),
     ];
     for (look, rest) in looks {
         let ran = run(&desk, "work", &[look, &CREATE, rest].concat());

@@ -61,7 +61,7 @@ fn check_sees_what_is_mounted_below_a_granted_folder() {
         (", mounts = true", "/docs/proc/new", false),
     ] {
         desk.file("work/tollgate.toml", format!("[tools.probe-fs]\nfs.\"/docs\" = {{ {rights}{more} }}\n"));
-        let given = ["check", "--policy", "tollgate.toml", "--manifest", "../tools/probe-fs.toml"];
+        let given = ["check", "../tools/probe-fs.toml", "--policy", "tollgate.toml"];
         let args = [&given[..], &["--json", "create", path]].concat();
         let Some(ran) = run_with_mounts(&desk, mounts, &args) else { return };
         let rule = if is_allowed { "fs:/docs:create" } else { "fs:/docs:mounts" };
