@@ -73,7 +73,7 @@ impl Roots {
             return Ok(None);
         }
         let Ok(below) = path.resolved() else { return Ok(None) };
-        let Ok(stat) = statat(root.fd(), below, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT) else {
+        let Ok(stat) = statat(root.fd(), below, AtFlags::SYMLINK_NOFOLLOW) else {
             return Ok(None);
         };
         Ok(Some(target_by(&stat)).filter(|target| matches!(target, Target::File { .. })))
