@@ -13,14 +13,16 @@
 //! `tollgate-sandbox` and `tollgate-authority`, under the names below.
 #![forbid(unsafe_code)]
 
+pub mod help;
 mod invoke;
 pub mod offers;
+pub mod receipts;
 pub mod registry;
 pub mod service;
 pub mod told;
 
 pub use service::{Config, Tollgate};
-pub use tollgate_audit::{CallId, Usage};
+pub use tollgate_audit::{CallId, Receipt, Usage};
 pub use tollgate_authority as authority;
 pub use tollgate_client as client;
 pub use tollgate_engine::{

@@ -23,7 +23,7 @@ use tollgate_authority::{
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
-    Agent, BindError, Deployment, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError,
+    Agent, BindError, Deployment, Grant, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError,
     Policy, Subject, ToolName, intersect,
 };
 use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
@@ -36,6 +36,7 @@ use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
 use tollgate_system::{ProcessCommand, lock};
 
+use crate::help::{self, Granted};
 use crate::offers::{Aliases, aliases_of, wrapped};
 use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
 
@@ -157,6 +158,7 @@ pub struct Ready {
     tool: Tool,
     // What was granted, before its folders were opened for the worker.
     set: CapabilitySet,
+    grant: Grant,
     source: Arc<Source>,
     _folders: HeldFolders,
 }
@@ -176,6 +178,7 @@ struct Source {
 struct Prepared {
     source: Arc<Source>,
     set: CapabilitySet,
+    grant: Grant,
     folders: HeldFolders,
 }
 
@@ -415,10 +418,10 @@ impl Tollgate {
         };
         let may = governing.may(call, request.operation);
         if let Err(error) = may.and_then(|()| chosen.as_ref().map(drop).map_err(Clone::clone)) {
-            return Err(Unanswered::Call(ready.tool.turn_down(&request, error.into())));
+            return Err(ready.unanswered(ready.tool.turn_down(&request, error.into())));
         }
         let control = Control { waits_its_turn: true, ..control.clone() };
-        ready.tool.call_with(&request, &control).map_err(Unanswered::Call)
+        ready.tool.call_with(&request, &control).map_err(|failure| ready.unanswered(failure))
     }
 
     /// Ends every worker, and waits until all records are on disk and the notary is gone ([`Supervisor::finish`]).
@@ -430,6 +433,10 @@ impl Tollgate {
         let Self { loaded, supervisor, .. } = self;
         drop(loaded);
         supervisor.finish()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     fn governing(&self) -> Arc<Governing> {
@@ -517,7 +524,7 @@ impl Tollgate {
             added.into_iter().zip(operations).collect()
         };
         let tools = prepared.into_iter().zip(tools).map(|((installed, one), (tool, operations))| {
-            let Prepared { source, set, folders } = one;
+            let Prepared { source, set, grant, folders } = one;
             let (version, description) = (source.manifest.version.to_string(), source.manifest.description.clone());
             let component = source.component;
             let wrapped_input = wrapped(operations.iter().map(|text| (&text.name, &text.input_schema)));
@@ -531,6 +538,7 @@ impl Tollgate {
                 wrapped_output,
                 tool,
                 set,
+                grant,
                 source,
                 _folders: folders,
             };
@@ -557,7 +565,7 @@ impl Tollgate {
         let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts: true, places, bounds: None };
         let folders =
             open_folders(&mut set, nesting).map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
-        Ok(Prepared { source, set, folders })
+        Ok(Prepared { source, set, grant, folders })
     }
 
     fn spec(&self, governing: &Governing, one: &Prepared, artifact: Artifact) -> ToolSpec {
@@ -599,6 +607,13 @@ impl Ready {
     #[must_use]
     pub fn capability_set(&self) -> &CapabilitySet {
         self.tool.capability_set()
+    }
+
+    /// A failed call, with what would let it through.
+    fn unanswered(&self, mut failure: Box<CallFailure>) -> Unanswered {
+        let granted = Granted { manifest: &self.source.manifest, grant: &self.grant, has_author: true };
+        failure.help = help::of(granted, &failure.error).iter().map(ToString::to_string).collect();
+        Unanswered::Call(failure)
     }
 
     /// The operation that is asked for, or else its only one.

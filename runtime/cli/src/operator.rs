@@ -50,11 +50,11 @@ pub(crate) fn operator(ledger: &Path) -> Result<Operator, Failure> {
 
 /// The daemon of this ledger, if one has it and takes this user.
 pub(crate) fn found(ledger: &Path, help: &'static str) -> Result<Option<Operator>, Failure> {
-    let failed = |error| match error {
-        OperatorError::OfAnother { uid } => {
-            Failure::usage(OperatorFailure::OfAnother { folder: ledger.to_owned(), uid })
+    let failed = |error| {
+        if let OperatorError::OfAnother { uid } = error {
+            return Failure::usage(OperatorFailure::OfAnother { folder: ledger.to_owned(), uid });
         }
-        other => refused(other, help),
+        refused(error, help)
     };
     running(ledger).transpose().map_err(failed)
 }
