@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::desk::Desk;
 use crate::serve::{POLICY, Served, desk};
 use tollgate_testing::foreign::skipped;
+use tollgate_testing::rpc::Rpc;
 
 /// `tollgate mcp`, as a client starts it.
 pub(crate) struct Bridge {
@@ -136,7 +137,7 @@ fn a_denial_tells_the_model_that_another_way_is_denied_too() {
     let mut client = Bridge::start(&mut desk.command(&["mcp"]));
     client.initialize();
     let arguments = json!({ "path": "/docs/../secret.txt" });
-    let denied = client.ask("tools/call", json!({ "name": "word-count_count-file", "arguments": arguments }));
+    let denied = client.ask("tools/call", json!({ "name": "word-count_count-file", "arguments": &arguments }));
     let result = &denied["result"];
     assert_eq!(result["isError"], true, "{denied}");
     assert_eq!(result["_meta"]["dev.tollgate/class"], "violation", "{denied}");
@@ -145,6 +146,17 @@ fn a_denial_tells_the_model_that_another_way_is_denied_too() {
     assert!(text.contains("rule: fs:/docs:beneath") && text.contains("another way is denied too"), "{text}");
     let help = "\nwhat would allow it: in tollgate.toml: fs.\"/FOLDER\" = { host = \"…\", access = [ … ] } under [tools.word-count]: ";
     assert!(text.contains(help), "{text}");
+    // Whichever way it is asked.
+    let body = json!({ "name": "word-count_count-file", "arguments": arguments }).to_string();
+    let head = "POST /v1/call HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    let by_http = asked(served.socket("local"), &format!("{head}content-length: {}\r\n\r\n{body}", body.len())).1;
+    let by_line = Rpc::connect(served.socket("local")).call("word-count", "count-file", &arguments);
+    let run = ["run", "word-count", "--op", "count-file", "--input", &arguments.to_string(), "--json"];
+    let by_run = desk.run(&run).report();
+    let line = text.lines().find_map(|line| line.strip_prefix("what would allow it: ")).unwrap();
+    for told in [&by_http["error"], &by_line["error"]["data"]["error"], &by_run["error"]] {
+        assert_eq!((&told["kind"], &told["help"]), (&json!("violation"), &json!(line)), "{told}");
+    }
     let host = desk.path("").canonicalize().unwrap();
     assert!(!denied.to_string().contains(host.to_str().unwrap()), "an agent learns no path of the host: {denied}");
     client.end();

@@ -133,13 +133,9 @@ mod tests {
         );
         let many = of(OUTPUT_VALUES_MAX + 1);
         let text = "the tool answered more than 200000 JSON values, which is more than a result of MCP may have; ask it for less";
-        assert_eq!(
-            many,
-            json!({
-                "content": [{ "type": "text", "text": text }], "isError": true,
-                "_meta": { "dev.tollgate/call": "c", "dev.tollgate/class": "output" },
-            })
-        );
+        assert_eq!((&many["content"], &many["isError"]), (&json!([{ "type": "text", "text": text }]), &json!(true)));
+        assert_eq!(many["_meta"], json!({ "dev.tollgate/call": "c", "dev.tollgate/class": "output" }));
+        assert_eq!(many["structuredContent"], Value::Null);
     }
 
     #[test]
