@@ -139,6 +139,7 @@ pub use crate::receipt::{
     find_call_end, prove,
 };
 pub use crate::record::{Kept, Record, RecordError};
+pub use crate::seek::{SOUGHT_BUNDLES, SOUGHT_BYTES, Sought, find_call};
 pub use crate::sets::{SET_BYTES_MAX, read_set};
 pub use crate::show::{Entries, ReadError, read, read_for_call, read_near_end};
 pub use crate::structure::Problem;

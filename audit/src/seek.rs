@@ -1,7 +1,8 @@
 //! Finds where to begin to read for one call, by the time in its id, over the bundles of entries. A call that is not found so
 //! is looked for from the ledger's start: clocks are set back, and tiles get lost.
 //!
-//! It must never keep an entry of the call from whoever reads from there.
+//! It must never keep an entry of the call from whoever reads from there. [`find_call`] alone gives up: it is for whoever asks on
+//! behalf of others, who must not have a whole ledger read.
 
 use std::fs::File;
 use std::io;
@@ -14,13 +15,13 @@ use crate::entry::{Entry, Kind};
 
 use crate::beside::beside;
 use crate::frame::{Frames, Step};
-use crate::ids::{CallId, LeafIndex};
+use crate::ids::{CallId, LeafIndex, TreeSize};
 use crate::journal;
 use crate::moment::{Moment, moment};
 use crate::state::{self, Resume};
 use crate::tile_path::{TILE_WIDTH, TileKind, TilePath};
 use crate::tile_store::TileStore;
-use crate::tiles::entry_ends;
+use crate::tiles::{edge_tile, entry_ends};
 
 /// The journal of the ledger in `dir` from before the first entry of `call` on, or from its start.
 pub(crate) fn frames_for(dir: &Path, call: CallId) -> io::Result<Frames<File>> {
@@ -31,6 +32,76 @@ pub(crate) fn frames_for(dir: &Path, call: CallId) -> io::Result<Frames<File>> {
         None => Ok(Frames::new(whole)),
     }
 }
+
+/// A call, as the bundles of entries have it that a checkpoint covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sought {
+    /// Its start is there.
+    Begun {
+        /// Its `call-end`; none where that is not covered yet, or further behind the start than is read.
+        end: Option<LeafIndex>,
+    },
+    /// Nothing of it is there, up to the last entry that is covered.
+    NotCovered,
+    /// Nothing of it is where its time says that it would be.
+    NotThere,
+}
+
+/// Looks for a call where the time in its id says that it is, in at most [`SOUGHT_BUNDLES`] bundles and [`SOUGHT_BYTES`] of them: more of
+/// a ledger is not read, so that what is asked costs the same however long the ledger is. A call that was recorded while a clock
+/// was set back is not found so. `is_theirs` is told who was proven to ask for the call; where it says no, the call is not there, and that
+/// is found out in the same time.
+///
+/// # Errors
+///
+/// Checkpoint or bundles cannot be read. Where they are exchanged meanwhile, looking again helps.
+pub fn find_call(dir: &Path, call: CallId, is_theirs: impl Fn(Option<&str>) -> bool) -> io::Result<Sought> {
+    let store = TileStore::new(dir);
+    let signed = checkpoint::read(dir).map_err(io::Error::other)?.map_or(TreeSize(0), |read| read.unverified().size);
+    let full = signed.0 / TILE_WIDTH;
+    let low = bundle_before(full, call, &|index| store.read(TilePath::full(TileKind::Entries, index)))?;
+    let (mut is_found, mut bytes) = (false, 0);
+    for index in low..signed.0.div_ceil(TILE_WIDTH) {
+        if index - low >= SOUGHT_BUNDLES || bytes > SOUGHT_BYTES {
+            return Ok(if is_found { Sought::Begun { end: None } } else { Sought::NotThere });
+        }
+        let bundle = edge_bundle(&store, index, signed)?;
+        bytes += bundle.len();
+        for (place, entry) in (index * TILE_WIDTH..).zip(entries(&bundle)) {
+            match kind_and_call(entry) {
+                Some((Kind::Call, Some(of))) if of == call => is_found = is_theirs(agent_of(entry).as_deref()),
+                Some((Kind::CallEnd, Some(of))) if of == call && is_found => {
+                    return Ok(Sought::Begun { end: Some(LeafIndex(place)) });
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+    Ok(if is_found { Sought::Begun { end: None } } else { Sought::NotCovered })
+}
+
+/// Who was proven to ask, by the entry of a call's start.
+fn agent_of(entry: &[u8]) -> Option<String> {
+    let Ok(Entry::Call(start)) = Entry::decode(entry) else { return None };
+    start.agent.map(|agent| agent.as_str().to_owned())
+}
+
+/// A bundle, which need not be full if it is the last one.
+fn edge_bundle(store: &TileStore, index: u64, signed: TreeSize) -> io::Result<Vec<u8>> {
+    let (edge, width) = edge_tile(signed, 0);
+    match store.read(TilePath::full(TileKind::Entries, index)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && index == edge && width > 0 => {
+            store.read(TilePath::of_width(TileKind::Entries, index, width))
+        }
+        read => read,
+    }
+}
+
+/// Bundles that are read for one call: 65,536 entries.
+pub const SOUGHT_BUNDLES: u64 = 256;
+
+/// Bytes of them, and the last bundle's beyond.
+pub const SOUGHT_BYTES: usize = 32 << 20;
 
 fn frames_from(dir: &Path, Resume { index, offset }: Resume) -> io::Result<Frames<File>> {
     Ok(Frames::starting_at(journal::read_from(dir, offset)?, LeafIndex(index), offset))
@@ -52,19 +123,9 @@ fn starts_behind(dir: &Path, place: Resume, call: CallId) -> bool {
 fn before(dir: &Path, call: CallId) -> Option<Resume> {
     let store = TileStore::new(dir);
     let known = state::read(&beside(dir, "state").ok()?).ok()?.ok()??.resume;
-    let bundle = |index| store.read(TilePath::full(TileKind::Entries, index)).ok();
-    let from_ns = call.time_ms().saturating_sub(LATE_MS).saturating_mul(1_000_000);
+    let bundle = |index| store.read(TilePath::full(TileKind::Entries, index));
     let signed = checkpoint::read(dir).ok()??.unverified().size;
-    let (mut low, mut high) = (0, signed.0 / TILE_WIDTH);
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        // One without a time is taken for a later one: more is read then, never less.
-        if latest_ns(&bundle(middle)?).is_some_and(|latest| latest < from_ns) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
+    let low = bundle_before(signed.0 / TILE_WIDTH, call, &bundle).ok()?;
     if low == 0 {
         return Some(Resume::default());
     }
@@ -78,7 +139,23 @@ fn before(dir: &Path, call: CallId) -> Option<Resume> {
     let place = Resume { index: low * TILE_WIDTH, offset };
     let mut frames = frames_from(dir, place).ok()?;
     let Ok(Step::Frame(frame)) = frames.step() else { return None };
-    (entries(&bundle(low)?).next()? == frame.entry).then_some(place)
+    (entries(&bundle(low).ok()?).next()? == frame.entry).then_some(place)
+}
+
+/// A bundle of so many full ones whose entries were all made well before `call`, or the first.
+fn bundle_before(full: u64, call: CallId, bundle: &impl Fn(u64) -> io::Result<Vec<u8>>) -> io::Result<u64> {
+    let from_ns = call.time_ms().saturating_sub(LATE_MS).saturating_mul(1_000_000);
+    let (mut low, mut high) = (0, full);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        // One without a time is taken for a later one: more is read then, never less.
+        if latest_ns(&bundle(middle)?).is_some_and(|latest| latest < from_ns) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }
 
 /// How long the entries of full bundles are in the journal.

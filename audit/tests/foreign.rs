@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 
 use tollgate_testing::calls::open;
 use tollgate_testing::entries::policy;
-use tollgate_testing::foreign::missing;
+use tollgate_testing::foreign::{go_verifier, missing};
 use tollgate_testing::ledgers::tempdir;
 
 /// Sizes around the edges of tiles.
@@ -26,7 +26,7 @@ const SIZES: [u64; 8] = [1, 2, 255, 256, 257, 65_535, 65_536, 65_537];
 #[test]
 fn go_verifies_our_ledgers() {
     let build = tempfile::tempdir().unwrap();
-    let Some(program) = build_go(build.path()) else {
+    let Some(program) = go_verifier(build.path()) else {
         return missing(GO, "apt.log");
     };
     at_every_size(|dir, key, old| {
@@ -97,18 +97,6 @@ fn at_every_size(verify: impl Fn(&Path, &str, Option<&Path>) -> Output) {
         assert!(!verify(dir.path(), &key, None).status.success(), "{name}");
         fs::write(&path, whole).unwrap();
     }
-}
-
-fn build_go(folder: &Path) -> Option<PathBuf> {
-    let program = folder.join("verify");
-    let mut command = Command::new("go");
-    command.args(["build", "-o"]).arg(&program).arg("main.go").current_dir(tests_folder().join("go"));
-    command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", folder.join("cache"));
-    let built = command.output().ok()?;
-    if !built.status.success() {
-        eprintln!("{}", String::from_utf8_lossy(&built.stderr));
-    }
-    built.status.success().then_some(program)
 }
 
 fn tests_folder() -> PathBuf {

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use tollgate_audit::{Call, CallId, EncodedEntry, Entry, Kind, WriterId, call_root, read, read_for_call};
+use tollgate_audit::{
+    Call, CallId, EncodedEntry, Entry, Kind, LeafIndex, SOUGHT_BUNDLES, Sought, WriterId, call_root, find_call, read,
+    read_for_call,
+};
 
 use tollgate_testing::calls::open;
 use tollgate_testing::entries::{call, call_end};
@@ -46,4 +49,48 @@ fn each_call_is_found_though_the_clock_was_set_back_and_leapt() {
         assert_eq!(index, *place, "{id}");
     }
     assert!(sought == 48 && passed_over > 48 * 256, "{passed_over} entries were not read");
+}
+
+#[test]
+fn a_call_is_sought_within_bounds_with_who_was_proven_to_ask() {
+    let anybody = |_proven: Option<&str>| true;
+    let dir = tempdir().unwrap();
+    assert_eq!(find_call(dir.path(), CallId([9; 16]), anybody).unwrap(), Sought::NotCovered, "there is no ledger");
+    let ledger = open(dir.path());
+    let id = |n: u32| CallId::new(1_700_000_000_000 + 1000 * u64::from(n), WriterId([7; 6]), n);
+    for n in 0..600 {
+        ledger.append(&entries(n, u64::from(n))).unwrap();
+    }
+    ledger.checkpoint().unwrap();
+    let opened = read(dir.path()).unwrap().next_of(|kind, _call| kind == Kind::Call).unwrap().unwrap().0;
+    for n in [0, 1, 127, 128, 300, 599] {
+        let end = Some(LeafIndex(opened.0 + 2 * u64::from(n) + 1));
+        assert_eq!(find_call(dir.path(), id(n), anybody).unwrap(), Sought::Begun { end }, "{n}");
+    }
+    // One that is not covered yet, one that is under way, one of an agent.
+    let [start, end] = entries(600, 600);
+    ledger.append(&[start]).unwrap();
+    assert_eq!(find_call(dir.path(), id(600), anybody).unwrap(), Sought::NotCovered);
+    ledger.checkpoint().unwrap();
+    assert_eq!(find_call(dir.path(), id(600), anybody).unwrap(), Sought::Begun { end: None });
+    ledger.append(&[end]).unwrap();
+    let named = Call { time_ns: id(601).time_ms() * 1_000_000, agent: Some("web".into()), ..call(id(601)) };
+    ledger.append(&[Entry::Call(named).encode()]).unwrap();
+    ledger.checkpoint().unwrap();
+    let by = |agent: &'static str| move |proven: Option<&str>| proven == Some(agent);
+    assert_eq!(find_call(dir.path(), id(601), by("web")).unwrap(), Sought::Begun { end: None });
+    for (n, agent) in [(601, "other"), (601, "agent-7"), (600, "web"), (0, "agent-7")] {
+        let found = find_call(dir.path(), id(n), by(agent)).unwrap();
+        assert_eq!(found, Sought::NotCovered, "{n}: neither another one's nor one that it claims");
+    }
+    // However long the ledger is, no more than this is read for a call that is not there.
+    let many: Vec<_> =
+        (1_000..1_000 + 256 * u32::try_from(SOUGHT_BUNDLES).unwrap()).flat_map(|n| entries(n, 1_000)).collect();
+    for some in many.chunks(1_000) {
+        ledger.append(some).unwrap();
+    }
+    ledger.checkpoint().unwrap();
+    assert_eq!(find_call(dir.path(), id(599 + 7), anybody).unwrap(), Sought::NotThere);
+    assert_eq!(find_call(dir.path(), CallId([9; 16]), anybody).unwrap(), Sought::NotCovered, "of a time to come");
+    assert_eq!(find_call(dir.path(), CallId([0; 16]), anybody).unwrap(), Sought::NotThere);
 }

@@ -14,15 +14,17 @@
 #![forbid(unsafe_code)]
 
 pub mod described;
+pub mod help;
 mod invoke;
 pub mod offers;
+pub mod receipts;
 pub mod registry;
 pub mod service;
 pub mod told;
 
 pub use described::Described;
 pub use service::{Config, Tollgate};
-pub use tollgate_audit::{CallId, Usage};
+pub use tollgate_audit::{CallId, Receipt, Usage};
 pub use tollgate_authority as authority;
 pub use tollgate_client as client;
 pub use tollgate_engine::{

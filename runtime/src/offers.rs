@@ -9,8 +9,8 @@ use tollgate_config::{OFFERED_BYTES_MAX, OfferedName, OperationName};
 use tollgate_engine::error::with_causes;
 use tollgate_engine::operations::OperationText;
 pub use tollgate_offer::{
-    Aliases, Hints, LIST_BYTES_MAX, Listed, NAME_BYTES_MAX, NotOffered, Offer, Operation, Provider, is_wrapped, list,
-    offered, resolve, unwrapped_input, wrapped_output,
+    Aliases, Hints, LIST_BYTES_MAX, Listed, NAME_BYTES_MAX, NotOffered, Offer, Operation, Provider, Through, find,
+    is_wrapped, list, list_of_two, offered, resolve, through, unwrapped_input, wrapped_output,
 };
 
 use crate::described::{Described, schema};

@@ -23,7 +23,7 @@ use tollgate_authority::{
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
-    Agent, BindError, Deployment, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError,
+    Agent, BindError, Deployment, Grant, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError,
     Policy, Subject, ToolName, intersect,
 };
 use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
@@ -37,6 +37,7 @@ use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettin
 use tollgate_system::{ProcessCommand, lock};
 
 use crate::described::{Described, Known};
+use crate::help::{self, Granted};
 use crate::offers::{Aliases, aliases_of};
 use crate::registry::{COMPONENT_BYTES_MAX, FindError, InstalledTool, Registry, Stamp, StoredError};
 
@@ -149,6 +150,7 @@ pub struct Ready {
     /// What is known of it without a worker.
     pub described: Arc<Described>,
     tool: Tool,
+    grant: Grant,
     source: Arc<Source>,
     _folders: HeldFolders,
 }
@@ -165,6 +167,7 @@ struct Source {
 struct Prepared {
     source: Arc<Source>,
     set: CapabilitySet,
+    grant: Grant,
     folders: HeldFolders,
 }
 
@@ -464,10 +467,10 @@ impl Tollgate {
         };
         let may = governing.may(call, request.operation);
         if let Err(error) = may.and_then(|()| chosen.as_ref().map(drop).map_err(Clone::clone)) {
-            return Err(Unanswered::Call(ready.tool.turn_down(&request, error.into())));
+            return Err(ready.unanswered(ready.tool.turn_down(&request, error.into())));
         }
         let control = Control { waits_its_turn: true, ..control.clone() };
-        ready.tool.call_with(&request, &control).map_err(Unanswered::Call)
+        ready.tool.call_with(&request, &control).map_err(|failure| ready.unanswered(failure))
     }
 
     /// Ends every worker, and waits until all records are on disk and the notary is gone ([`Supervisor::finish`]).
@@ -479,6 +482,10 @@ impl Tollgate {
         let Self { loaded, supervisor, .. } = self;
         drop(loaded);
         supervisor.finish()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     fn governing(&self) -> Arc<Governing> {
@@ -586,10 +593,10 @@ impl Tollgate {
         let mut loaded = BTreeMap::new();
         for (one, tool) in prepared.into_iter().zip(tools) {
             let described = self.describe(governing, &one)?;
-            let Prepared { source, folders, .. } = one;
+            let Prepared { source, grant, folders, .. } = one;
             let name = source.tool.name.clone();
             self.known.keep(&name, &described);
-            loaded.insert(name, Arc::new(Ready { described, tool, source, _folders: folders }));
+            loaded.insert(name, Arc::new(Ready { described, tool, grant, source, _folders: folders }));
         }
         Ok(Loaded { under: governing.number, tools: loaded })
     }
@@ -607,7 +614,7 @@ impl Tollgate {
         let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts: true, places, bounds: None };
         let folders =
             open_folders(&mut set, nesting).map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
-        Ok(Prepared { source, set, folders })
+        Ok(Prepared { source, set, grant, folders })
     }
 
     fn describe(&self, governing: &Governing, one: &Prepared) -> Result<Arc<Described>, Box<ToolError>> {
@@ -683,6 +690,13 @@ impl Ready {
     #[must_use]
     pub fn capability_set(&self) -> &CapabilitySet {
         self.tool.capability_set()
+    }
+
+    /// A failed call, with what would let it through.
+    fn unanswered(&self, mut failure: Box<CallFailure>) -> Unanswered {
+        let granted = Granted { manifest: &self.source.manifest, grant: &self.grant, has_author: true };
+        failure.help = help::of(granted, &failure.error).iter().map(ToString::to_string).collect();
+        Unanswered::Call(failure)
     }
 
     /// The operation that is asked for, or else its only one.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tollgate_client::Usage;
-use tollgate_engine::error::{CallError, CapHit, RejectError, with_causes};
+use tollgate_engine::error::{CallError, CallFailure, CapHit, RejectError, with_causes};
 
 use crate::service::{ToolError, Unanswered};
 
@@ -120,6 +120,19 @@ pub fn error(error: &CallError) -> Value {
     }
 }
 
+/// The error of a failed call, with what would let it through under `help`: a line, with all steps of it.
+#[must_use]
+pub fn failure(failure: &CallFailure) -> Value {
+    let mut told = error(&failure.error);
+    if let Some(object) = told.as_object_mut().filter(|_| !failure.help.is_empty()) {
+        object.insert("help".to_owned(), Value::from(failure.help.join(STEPS)));
+    }
+    told
+}
+
+/// What stands between the steps of a help.
+pub const STEPS: &str = "; and ";
+
 /// Explains that a worker made a system call which no tool can cause.
 pub const BROKEN: &str = "No tool can do this through WASI: its worker is broken, or was broken into. The worker was stopped, and \
                           the system call is in the ledger: `tollgate audit show --kind blocked-call`.";
@@ -143,7 +156,7 @@ pub struct Error {
 pub fn unanswered(unanswered: &Unanswered) -> Error {
     match unanswered {
         Unanswered::Call(failure) => {
-            let mut details = match error(&failure.error) {
+            let mut details = match self::failure(failure) {
                 Value::Object(details) => details,
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
             };
@@ -157,7 +170,12 @@ pub fn unanswered(unanswered: &Unanswered) -> Error {
         Unanswered::Tool(error) => {
             let is_unknown = matches!(**error, ToolError::Unknown { .. } | ToolError::NoName { .. });
             let kind = if is_unknown { "unknown-tool" } else { "load" };
-            Error { kind: kind.to_owned(), message: with_causes(&**error), details: Map::new() }
+            let mut details = Map::new();
+            if let ToolError::Ungranted(missing) = &**error {
+                let lines = missing.toml_lines().replace('\n', "; ");
+                details.insert("help".to_owned(), Value::from(format!("in tollgate.toml: {lines}")));
+            }
+            Error { kind: kind.to_owned(), message: with_causes(&**error), details }
         }
     }
 }

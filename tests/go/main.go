@@ -2,6 +2,9 @@
 // checkpoint's signature, every entry against the tree, and consistency with an older checkpoint.
 //
 // Usage: main DIR KEY [OLD-CHECKPOINT]
+//        main receipt FILE KEY
+//
+// The second verifies a receipt (C2SP tlog-proof): the checkpoint's signature, and the entry's place below its root.
 package main
 
 import (
@@ -39,9 +42,44 @@ func (f folder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 
 func (f folder) SaveTiles([]tlog.Tile, [][]byte) {}
 
+// receipt verifies a proof in the form of C2SP tlog-proof, whose extra data is the entry.
+func receipt(path, key string) {
+	verifier, err := note.NewVerifier(key)
+	check(err)
+	text, err := os.ReadFile(path)
+	check(err)
+	head, signed, found := strings.Cut(string(text), "\n\n")
+	lines := strings.Split(head, "\n")
+	if !found || len(lines) < 3 || lines[0] != "c2sp.org/tlog-proof@v1" {
+		log.Fatalf("%s: no proof", path)
+	}
+	entry, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(lines[1], "extra "))
+	check(err)
+	index, err := strconv.ParseInt(strings.TrimPrefix(lines[2], "index "), 10, 64)
+	check(err)
+	var proof tlog.RecordProof
+	for _, line := range lines[3:] {
+		bytes, err := base64.StdEncoding.DecodeString(line)
+		check(err)
+		var hash tlog.Hash
+		if copy(hash[:], bytes) != sha256.Size {
+			log.Fatalf("%s: a hash is too short", path)
+		}
+		proof = append(proof, hash)
+	}
+	tree := opened(path, []byte(signed), verifier)
+	check(tlog.CheckRecord(proof, tree.N, tree.Hash, index, tlog.RecordHash(entry)))
+	fmt.Printf("verified entry %d of %d\n", index, tree.N)
+}
+
 func checkpoint(path string, verifier note.Verifier) tlog.Tree {
 	text, err := os.ReadFile(path)
 	check(err)
+	return opened(path, text, verifier)
+}
+
+// opened returns the tree of a checkpoint that verifier's key has signed.
+func opened(path string, text []byte, verifier note.Verifier) tlog.Tree {
 	opened, err := note.Open(text, note.VerifierList(verifier))
 	check(err)
 	lines := strings.Split(opened.Text, "\n")
@@ -82,6 +120,10 @@ func bundle(dir string, n int64, tree tlog.Tree) [][]byte {
 
 func main() {
 	log.SetFlags(0)
+	if os.Args[1] == "receipt" {
+		receipt(os.Args[2], os.Args[3])
+		return
+	}
 	dir := os.Args[1]
 	verifier, err := note.NewVerifier(os.Args[2])
 	check(err)

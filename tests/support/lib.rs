@@ -257,7 +257,7 @@ pub const WORDS_OF_WORKERS: [(&str, &str); 8] = [
 
 /// Words that a daemon alone obeys: whatever they say, a call that is made without one goes as it goes. What they mean, and when
 /// they are refused, is tested in `capability/config/tests/parsing.rs`.
-pub const WORDS_OF_A_DAEMON: [&str; 19] = [
+pub const WORDS_OF_A_DAEMON: [&str; 21] = [
     "policy.tools.*.aliases.*",
     "policy.agents.*.group",
     "policy.agents.*.is.socket=true",
@@ -275,6 +275,8 @@ pub const WORDS_OF_A_DAEMON: [&str; 19] = [
     "policy.serve.handshake",
     "policy.serve.header",
     "policy.serve.idle",
+    "policy.serve.list=all",
+    "policy.serve.list=search",
     "policy.serve.queue",
     "policy.serve.reserve",
 ];

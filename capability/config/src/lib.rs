@@ -72,7 +72,7 @@ pub use names::{
 pub use pin::{ComponentPin, PinFault};
 pub use policy::{Deployment, Grants, POLICY_BYTES_MAX, Policy, policy_schema};
 pub use sandbox::{SandboxLevel, SandboxSettings};
-pub use serve::{ServeBound, ServeSettings};
+pub use serve::{ServeBound, ServeSettings, ToolList};
 pub use texts::{
     COMPARTMENT_TOOLS_MAX, DESCRIPTION_BYTES_MAX, FOLDERS_MAX, OPERATIONS_MAX, POLICY_ENTRIES_MAX, TextError,
     VALUE_BYTES_MAX, VALUES_MAX,

@@ -2,7 +2,7 @@
 //! switched off: what a client may send, or leave unsaid, must never be the client's to decide.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tollgate_capability::{CALLS_MAX, JSON_BYTES_MAX};
 use toml::Spanned;
 
@@ -85,6 +85,17 @@ impl ServeBound {
     }
 }
 
+/// What clients of MCP are given as the list of tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolList {
+    /// Every tool that the agent may call.
+    #[default]
+    All,
+    /// Two tools in their place: one finds tools by words, the other calls one by its name.
+    Search,
+}
+
 /// What a daemon holds for those who ask it (`[serve]` of a policy). All of it is for each agent by itself, but `drain` and
 /// `reserve`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +118,8 @@ pub struct ServeSettings {
     pub drain_ms: u64,
     /// Bytes of free disk of the ledger below which the daemon warns. Default: 256 MiB.
     pub reserve_bytes: u64,
+    /// What clients of MCP are given as the list of tools. Default: all.
+    pub list: ToolList,
 }
 
 impl ServeSettings {
@@ -139,6 +152,7 @@ impl Default for ServeSettings {
             handshake_ms: ServeBound::HANDSHAKE.default,
             drain_ms: ServeBound::DRAIN.default,
             reserve_bytes: ServeBound::RESERVE.default,
+            list: ToolList::All,
         }
     }
 }
@@ -175,6 +189,10 @@ pub(crate) struct RawServe {
     /// Free disk of the ledger below which the daemon warns, on stderr and where its health is asked for.
     #[schemars(with = "Option<SizeSchema>", transform = ServeBound::RESERVE.schema())]
     reserve: Option<Spanned<Quantity>>,
+    /// What clients of MCP are given as the list of tools: `all`, or `search` for two tools in their place, `find-tool` and `call-tool`,
+    /// so that a model need not read hundreds. What an agent may call stays the same.
+    #[serde(default)]
+    list: ToolList,
 }
 
 impl RawServe {
@@ -189,6 +207,7 @@ impl RawServe {
             handshake_ms: ServeBound::HANDSHAKE.read(document, self.handshake)?,
             drain_ms: ServeBound::DRAIN.read(document, self.drain)?,
             reserve_bytes: ServeBound::RESERVE.read(document, self.reserve)?,
+            list: self.list,
         })
     }
 }

@@ -125,6 +125,7 @@ fn each_refusal_has_its_words() {
         ("policy: a body above the maximum", policy("body = \"1MiB\"", "body = \"1GiB\"")),
         ("policy: a handshake with a space before its unit", policy("\"2s\"", "\"2 s\"")),
         ("policy: a reserve below the minimum", policy("reserve = \"1GiB\"", "reserve = 0")),
+        ("policy: unknown list of tools", policy("list = \"search\"", "list = \"find\"")),
         ("policy: unknown table", policy("[compartments]", "[compartment]")),
     ];
     let golden = expect_file!["golden/messages.txt"];

@@ -15,7 +15,7 @@ use tollgate_capability::{
 use tollgate_config::{
     AGENT_TOOLS_MAX, AGENT_UIDS_MAX, AGENTS_MAX, AdhocGrant, Agent, AgentName, AgentTool, COMPILE_CPU_MS_MAX,
     COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, CompartmentName, CompileSettings, EnvValue, Grant, LISTEN_BYTES_MAX, Manifest,
-    Policy, Proof, RandomNeed, SOCKET_MODE_DEFAULT, SandboxLevel, SandboxSettings, ServeBound, ServeSettings,
+    Policy, Proof, RandomNeed, SOCKET_MODE_DEFAULT, SandboxLevel, SandboxSettings, ServeBound, ServeSettings, ToolList,
     WORKER_GRACE_MS_MAX, WORKER_GRACE_MS_MIN, WORKER_IDLE_MS_MAX, WORKER_IDLE_MS_MIN, WorkerSettings,
 };
 
@@ -131,6 +131,7 @@ fn every_key_of_an_agent_and_of_a_daemon_is_read() {
         handshake_ms: 2_000,
         drain_ms: 0,
         reserve_bytes: 1 << 30,
+        list: ToolList::Search,
     };
     assert_eq!(deployment.serve, serve);
 }

@@ -485,6 +485,9 @@ pub(crate) struct ServeArgs {
     /// Print one line of JSON once it serves: its process, its agents with their sockets and ports.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Leave session, terminal and masks of whoever started this process.
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
 }
 
 #[derive(Debug, Subcommand)]

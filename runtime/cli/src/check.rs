@@ -6,6 +6,7 @@ use std::sync::Arc;
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate::kernel_plan::path_out_of_reach;
+use tollgate::told::STEPS;
 use tollgate_capability::{
     Access, AddressFamily, Call, CapabilitySet, ClockCall, ContextCall, Decision, EnvCall, FsCall, FsPath, GrantIndex,
     OpenFlags, RandomCall, SocketCall, Stdio, StdioCall, check as decide,
@@ -14,6 +15,7 @@ use tollgate_wasi_proxy::Preview;
 
 use super::args::{CheckArgs, CheckCall, ToolArgs};
 use super::exit::{Exit, Failure};
+use super::hint::ONCE;
 use super::load::Loaded;
 use super::which::which;
 use super::{hint, load, output};
@@ -42,14 +44,16 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         Decision::Allow(rule) => ("allowed", rule.to_string(), None),
         Decision::Deny(denial) => ("denied", denial.missing.to_string(), Some(denial.reason.to_string())),
     };
+    let hints = if reason.is_some() { hint::to_allow(&loaded, &rule) } else { Vec::new() };
     let text = if args.json {
+        let steps: Vec<&str> = hints.iter().filter(|hint| !hint.starts_with(ONCE)).map(String::as_str).collect();
+        let help = (!steps.is_empty()).then(|| steps.join(STEPS));
         format!(
             "{}\n",
-            json!({ "verdict": verdict, "rule": rule, "reason": reason, "function": call.function(), "out_of_reach": lacking })
+            json!({ "verdict": verdict, "rule": rule, "reason": reason, "function": call.function(), "out_of_reach": lacking, "help": help })
         )
     } else {
         let why = reason.as_ref().map(|reason| format!("  why       {reason}\n")).unwrap_or_default();
-        let hints = if reason.is_some() { hint::to_allow(&loaded, &rule) } else { Vec::new() };
         let labels = std::iter::once("to allow").chain(std::iter::repeat(""));
         let hints: String = hints.iter().zip(labels).map(|(hint, label)| format!("  {label:<10}{hint}\n")).collect();
         let lacking =

@@ -1,6 +1,8 @@
 //! The commands, and the raw arguments of each.
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueHint};
 
 use super::args::{
     BuildArgs, CheckArgs, CompileArgs, ConnectArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs,
@@ -91,6 +93,12 @@ pub(crate) enum Command {
         /// For which shell.
         shell: clap_complete::Shell,
     },
+    /// Print the manual page of this command, for man(1); or write those of all commands.
+    Man {
+        /// Write a page for each command into this folder, such as `man1` of a place in `MANPATH`.
+        #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
 }
 
 impl Args {
@@ -123,7 +131,8 @@ impl Args {
             | Command::Mcp(_)
             | Command::Connect(_)
             | Command::Compile(_)
-            | Command::Completions { .. } => false,
+            | Command::Completions { .. }
+            | Command::Man { .. } => false,
         }
     }
 }

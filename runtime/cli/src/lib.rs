@@ -23,6 +23,7 @@ mod lacking;
 mod language;
 mod ledger;
 mod load;
+mod manual;
 mod mcp;
 mod operator;
 mod output;
@@ -113,6 +114,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
             output::print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Success)
         }
+        Command::Man { dir } => manual::print(dir.as_deref()),
     }
 }
 
@@ -145,7 +147,8 @@ fn name_process(command: &Command) {
         | Command::Status(_)
         | Command::Audit(_)
         | Command::Drill(_)
-        | Command::Completions { .. } => return,
+        | Command::Completions { .. }
+        | Command::Man { .. } => return,
     };
     // Only people look at it.
     std::fs::write("/proc/self/comm", role).ok();

@@ -4,16 +4,18 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
 use tollgate_daemon::Operator;
-use tollgate_system::ProcessCommand;
+use tollgate_system::{ProcessCommand, keep_files_from_programs};
 
 use super::args::McpArgs;
 use super::exit::{Exit, Failure};
@@ -40,6 +42,14 @@ enum McpError {
     )]
     #[diagnostic(help("`tollgate serve token add AGENT` makes one"))]
     NoToken { from: String },
+    #[error("the file of the token, `{}`, can be read by others: its owner is the user {owner}, its mode {mode:04o}", path.display())]
+    #[diagnostic(help(
+        "make it yours alone, as with `chmod 600`; if others may have read it, make another token: `tollgate serve token remove` ends this one"
+    ))]
+    OthersToken { path: PathBuf, mode: u32, owner: u32 },
+    #[error("the user {uid} listens at `{}`, and has neither its folder nor is this user", socket.display())]
+    #[diagnostic(help("nothing was said there; name the socket of the daemon: `tollgate status` lists them"))]
+    OthersSocket { socket: PathBuf, uid: u32 },
     #[error("the file of the token, `{}`, cannot be read", path.display())]
     #[diagnostic(help("give the file that has the token, and nothing else"))]
     NoTokenFile { path: PathBuf, source: io::Error },
@@ -58,6 +68,7 @@ pub(crate) fn mcp(args: &McpArgs) -> Result<Exit, Failure> {
     }
     let not_connected = |source| Failure::usage(McpError::NotConnected { socket: socket.clone(), source });
     let stream = UnixStream::connect(&socket).map_err(not_connected)?;
+    must_be_its_owners(&stream, &socket)?;
     let mut to = stream.try_clone().map_err(Failure::internal)?;
     if let Some(token) = token {
         to.write_all(format!("token {token}\n").as_bytes()).map_err(not_connected)?;
@@ -101,6 +112,7 @@ fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
             let failed = |source| Failure::usage(McpError::NoTokenFile { path: path.to_owned(), source });
             let mut text = String::new();
             let open = File::open(path).map_err(failed)?;
+            must_be_ones_own(&open, path)?;
             open.take(TOKEN_BYTES_MAX * 2).read_to_string(&mut text).map_err(failed)?;
             (format!("`{}`", path.display()), text)
         }
@@ -113,6 +125,34 @@ fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
     let is_token =
         !token.is_empty() && token.len() as u64 <= TOKEN_BYTES_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
     if is_token { Ok(Some(token.to_owned())) } else { Err(Failure::usage(McpError::NoToken { from })) }
+}
+
+/// A token that others can read is theirs as well.
+fn must_be_ones_own(file: &File, path: &Path) -> Result<(), Failure> {
+    let found = file.metadata().map_err(Failure::internal)?;
+    let (owner, own) = (found.uid(), geteuid().as_raw());
+    let others = match owner {
+        _ if owner == own => found.mode() & GROUP_AND_OTHERS,
+        // Root may hand one over to a group.
+        ROOT => found.mode() & OTHERS,
+        _another => GROUP_AND_OTHERS,
+    };
+    if others == 0 {
+        return Ok(());
+    }
+    Err(Failure::usage(McpError::OthersToken { path: path.to_owned(), mode: found.mode() & 0o777, owner }))
+}
+
+/// Whoever listens at a socket gets the token and whatever the client says. It is to be this user, root, or whoever has the folder of the
+/// socket: others can put one into a folder that all may write to.
+fn must_be_its_owners(stream: &UnixStream, socket: &Path) -> Result<(), Failure> {
+    let peer = socket_peercred(stream).map_err(|errno| Failure::internal(io::Error::from(errno)))?.uid.as_raw();
+    let real = socket.canonicalize().unwrap_or_else(|_gone| socket.to_owned());
+    let folder = real.parent().and_then(|folder| folder.metadata().ok()).map(|folder| folder.uid());
+    if [Some(geteuid().as_raw()), Some(ROOT), folder].contains(&Some(peer)) {
+        return Ok(());
+    }
+    Err(Failure::usage(McpError::OthersSocket { socket: socket.to_owned(), uid: peer }))
 }
 
 /// The socket that is given, or that of the agent that is named, or of the one that this user is.
@@ -140,15 +180,15 @@ fn socket(args: &McpArgs) -> Result<PathBuf, Failure> {
 fn start(ledger: &Path) -> Result<Operator, Failure> {
     let program = config::this_program().map_err(Failure::internal)?;
     let ledger = std::path::absolute(ledger).map_err(Failure::internal)?;
-    let mut daemon = ProcessCommand::new(program, ["serve"])
+    // Clients leave files open in the servers that they start, and wait for their ends.
+    keep_files_from_programs().map_err(Failure::internal)?;
+    let mut daemon = ProcessCommand::new(program, ["serve", "--detached"])
         .prepare()
         .envs(config::daemon_variables(&ledger))
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Who ends the client's processes does not end it.
-        .process_group(0)
         .spawn()
         .map_err(Failure::internal)?;
     let patience = Instant::now() + START_PATIENCE;
@@ -169,6 +209,10 @@ fn start(ledger: &Path) -> Result<Operator, Failure> {
     }
     Err(Failure::usage(McpError::NotStarted))
 }
+
+const ROOT: u32 = 0;
+const GROUP_AND_OTHERS: u32 = 0o077;
+const OTHERS: u32 = 0o007;
 
 const FIRST_BYTES: usize = 8 << 10;
 const COPIED_BYTES: usize = 64 << 10;

@@ -12,13 +12,14 @@ use tollgate_wasi_proxy::{Stdout, Violation};
 
 use super::config;
 use super::exit::{Exit, Failure};
+use super::hint::ONCE;
 use super::output::{self, eprint, one_line};
 use tollgate::error::{
     CallError, CallErrorKind, CallFailure, CapHit, CompileError, LoadError, RejectError, with_causes,
 };
 use tollgate::log::{LogLevel, log_lines};
 use tollgate::request::Answer;
-use tollgate::told::{self, ADVICE, BROKEN};
+use tollgate::told::{self, ADVICE, BROKEN, STEPS};
 
 /// Prints a failure, to stdout as JSON or to stderr for people, and says how the process ends.
 pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
@@ -95,7 +96,7 @@ fn failure_json(failure: &Failure) -> Value {
         Failure::Call { failure, hints, .. } => json!({
             "ok": false,
             "call": failure.call.map(|call| call.to_string()),
-            "error": with_hints(told::error(&failure.error), &failure.error, hints),
+            "error": with_hints(told::error(&failure.error), hints),
             "usage": told::usage(&told::used(&failure.usage)),
             "stdout": String::from_utf8_lossy(&failure.output.stdout),
             "stderr": String::from_utf8_lossy(&failure.output.stderr),
@@ -134,9 +135,10 @@ fn hint_label(error: &CallError) -> &'static str {
     }
 }
 
-fn with_hints(mut told: Value, error: &CallError, hints: &[String]) -> Value {
+fn with_hints(mut told: Value, hints: &[String]) -> Value {
     if let Some(object) = told.as_object_mut().filter(|_| !hints.is_empty()) {
-        object.insert(hint_label(error).replace(' ', "_"), json!(hints));
+        let steps: Vec<&str> = hints.iter().filter(|hint| !hint.starts_with(ONCE)).map(String::as_str).collect();
+        object.insert("help".to_owned(), json!(steps.join(STEPS)));
     }
     told
 }
@@ -338,7 +340,7 @@ mod tests {
         let json = told::error(&error);
         assert_eq!((&json["kind"], &json["layer"]), (&json!("violation"), &json!("kernel")));
         assert_eq!(json["blocked"], "system call ptrace (101) on thread executor-1");
-        let failure = CallFailure { error, call: None, usage: Default::default(), output: Default::default() };
+        let failure = *CallFailure::before(error);
         let text = call_text(&failure, &[]);
         assert!(
             text.starts_with("stopped by the kernel layer: system call ptrace (101) on thread executor-1\n"),

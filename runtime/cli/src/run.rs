@@ -170,11 +170,9 @@ fn failed(failure: Box<CallFailure>, loaded: &Loaded, args: &RunArgs, arguments:
 
 /// What could be done about a failed call, where that is known.
 fn hints(error: &CallError, loaded: &Loaded, args: &RunArgs, arguments: &str) -> Vec<String> {
-    if let CallError::Violation(violation) = error {
-        return hint::to_allow(loaded, &violation.rule);
-    }
-    if let CallError::Cap(hit) = error {
-        return hint::to_raise(loaded, hit.cap);
+    let lines = hint::of(loaded, error);
+    if !lines.is_empty() {
+        return lines;
     }
     if matches!(error, CallError::Rejected(RejectError::NotJson { .. })) && Path::new(&args.input).is_file() {
         return vec![format!("there is a file of this name: did you mean --input @{}?", args.input)];

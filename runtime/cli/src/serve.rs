@@ -68,6 +68,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
 }
 
 fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
+    if args.detached {
+        tollgate_system::detach().map_err(Failure::internal)?;
+    }
     let ledger = ledger::folder(&args.ledger)?;
     let policy = policy(args)?;
     let (home, tokens) = home()?;
@@ -232,6 +235,9 @@ fn tokens(command: &TokenCommand) -> Result<Exit, Failure> {
         }
         TokenCommand::Remove { agent: name, start } => {
             let removed = tokens.remove(&agent(name)?, start.as_deref().unwrap_or_default()).map_err(failed)?;
+            // A daemon that is not told looks at the file itself, within seconds.
+            let daemon = config::ledger_folder().and_then(|ledger| operator::running(&ledger)?.ok());
+            daemon.filter(|_| removed > 0).map(|daemon| daemon.tokens_removed().ok());
             output::print(&format!("removed {removed}\n"))?;
         }
     }

@@ -150,7 +150,7 @@ fn say(failed: &CallFailed, args: &RunArgs) -> Exit {
     } else {
         report::streams(&streams(stdout, stderr), args.log.into());
         let mut text = format!("error: {}\n", output::one_line(message));
-        let more = ["rule", "advice"].map(|key| (key, details.get(key).and_then(Value::as_str)));
+        let more = ["rule", "advice", "help"].map(|key| (key, details.get(key).and_then(Value::as_str)));
         let call = ("call", call.as_deref());
         for (key, value) in more.into_iter().chain([call]).filter_map(|(key, value)| Some((key, value?))) {
             text.push_str(&format!("  {key:<10}{}\n", output::one_line(value)));

@@ -29,11 +29,11 @@ use tollgate_audit::Digest;
 use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
 use tollgate_system::{ProcessCommand, lock, of_call, of_thread};
 
-use crate::door::{AGENTS, Door, LOCAL, Place};
+use crate::door::{AGENTS, Door, Place};
 use crate::fault::{Fault, ReloadError};
 use crate::gateway::Gateway;
 use crate::operator;
-use crate::serving::Serving;
+use crate::serving::{LOCAL, Serving};
 use crate::sockets::{SocketError, listen_for_packets, make_folder};
 use crate::status::{AgentStatus, Status};
 use crate::tokens::Tokens;
@@ -79,6 +79,8 @@ struct Shared {
     is_short_of_disk: AtomicBool,
     is_short_of_descriptors: AtomicBool,
     operators: AtomicUsize,
+    // The file of tokens that was looked at.
+    tokens_seen: Mutex<Option<Option<(u64, i64, i64)>>>,
     // Kept open for the operator, where there are no descriptors left.
     spare: Mutex<Option<File>>,
     started: Instant,
@@ -137,6 +139,7 @@ impl Daemon {
             is_short_of_disk: AtomicBool::new(false),
             is_short_of_descriptors: AtomicBool::new(false),
             operators: AtomicUsize::new(0),
+            tokens_seen: Mutex::default(),
             spare: Mutex::new(File::open("/dev/null").ok()),
             started: Instant::now(),
         });
@@ -266,6 +269,7 @@ impl Shared {
         let gone: Vec<_> = before.iter().filter(is_gone).collect();
         gone.iter().for_each(|door| door.take_away(&doors));
         self.retire(gone.into_iter());
+        self.look_at_tokens();
         self.changed();
         self.record_reload(by, digest, None);
         tell_not_installed(&doors);
@@ -399,6 +403,7 @@ impl Shared {
             };
             rustix::io::read(&self.wakes, &mut [0; 8]).ok();
             self.look_at_disk();
+            self.look_at_tokens();
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= DESCRIPTORS_LOOK_EVERY) {
                 looked = Some(Instant::now());
                 self.look_at_descriptors();
@@ -413,6 +418,7 @@ impl Shared {
             for door in &doors {
                 door.end_idle_gateway(idle);
                 door.close_turned_away();
+                door.tell_knock(None);
             }
             if knocked.get(1).is_some_and(|knocked| *knocked) {
                 self.admit_operator(operator);
@@ -440,6 +446,23 @@ impl Shared {
                 format!("the ledger's disk has {free} bytes left again")
             });
         }
+    }
+
+    /// Ends the connections of clients whose tokens were removed, where the file of tokens is another one than before.
+    fn look_at_tokens(&self) {
+        let tokens = &self.serving.tokens;
+        let stamp = tokens.stamp();
+        let is_same = {
+            let mut before = lock(&self.tokens_seen);
+            before.replace(stamp) == Some(stamp)
+        };
+        if is_same {
+            return;
+        }
+        // A file that cannot be read opens nothing; what it opened before stays until it can.
+        let Ok(hashes) = tokens.hashes() else { return };
+        let doors = lock(&self.doors).clone();
+        doors.iter().for_each(|door| door.drop_removed(&hashes));
     }
 
     /// The same for descriptors.
@@ -495,6 +518,10 @@ impl operator::Operated for Operated {
 
     fn changed(&self) {
         self.0.changed();
+    }
+
+    fn tokens(&self) {
+        self.0.look_at_tokens();
     }
 
     fn end(&self) {

@@ -1,6 +1,6 @@
 //! The door of an agent: its listeners, what proves that it is the agent who knocks, and its gateway while it has clients.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -19,7 +19,7 @@ use tollgate_system::{ProcessCommand, lock};
 
 use crate::gateway::{Gateway, Serves};
 use crate::lane::{Lane, Names};
-use crate::serving::Serving;
+use crate::serving::{LOCAL, Serving};
 use crate::sockets::{Rights, SocketError, listen_at, listen_on};
 
 /// Where an agent knocks. What is in its way is known before a byte of a client is parsed.
@@ -37,6 +37,36 @@ pub(crate) struct Door {
     port: Option<TcpListener>,
     gateway: Mutex<GatewayState>,
     turned_away: Mutex<VecDeque<(Instant, UnixStream)>>,
+    knocks: Mutex<Knocks>,
+}
+
+/// Who knocked and was turned away, as far as it was not told.
+#[derive(Debug, Default)]
+struct Knocks {
+    told: Option<Instant>,
+    untold: u64,
+    last: u32,
+}
+
+impl Knocks {
+    /// The user to tell of, and how many were not told of before, if it is time to.
+    fn heard(&mut self, uid: Option<u32>, now: Instant) -> Option<(u32, u64)> {
+        let is_quiet = self.told.is_some_and(|told| now.saturating_duration_since(told) < KNOCKS_TOLD_EVERY);
+        if let Some(uid) = uid {
+            self.last = uid;
+            if is_quiet || self.untold > 0 {
+                self.untold += 1;
+            } else {
+                self.told = Some(now);
+                return Some((uid, 0));
+            }
+        }
+        if is_quiet || self.untold == 0 {
+            return None;
+        }
+        self.told = Some(now);
+        Some((self.last, std::mem::take(&mut self.untold)))
+    }
 }
 
 /// What makes one door another one.
@@ -98,8 +128,8 @@ impl Door {
             port.set_nonblocking(true).map_err(failed)?;
         }
         let (agent, shared, made) = (agent.to_owned(), Arc::clone(shared), id_of(&path));
-        let (gateway, turned_away) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { agent, shared, place, path, is_given, made, socket, port, gateway, turned_away }))
+        let (gateway, turned_away, knocks) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { agent, shared, place, path, is_given, made, socket, port, gateway, turned_away, knocks }))
     }
 
     /// Takes its socket away, where it was made here and no other door stands there.
@@ -174,12 +204,25 @@ impl Door {
                 let uid = socket_peercred(stream).map(|peer| peer.uid.as_raw());
                 let is_one = uid.is_ok_and(|uid| uids.contains(&uid));
                 if let (false, Ok(uid)) = (is_one, uid) {
-                    self.shared.tell(&format!("the user {uid} is not the agent `{}`, and was turned away", self.agent));
+                    self.tell_knock(Some(uid));
                 }
                 is_one
             }
             Proof::Token | Proof::Socket => true,
         }
+    }
+
+    /// Tells of somebody who knocked and was turned away: at once, and of those who do so within a minute of that together, however
+    /// many they are. Without a user, of those alone.
+    pub(crate) fn tell_knock(&self, uid: Option<u32>) {
+        let Some((uid, more)) = lock(&self.knocks).heard(uid, Instant::now()) else { return };
+        let agent = &self.agent;
+        self.shared.tell(&match more {
+            0 => format!("the user {uid} is not the agent `{agent}`, and was turned away"),
+            more => {
+                format!("{more} more who are not the agent `{agent}` were turned away, the last of them the user {uid}")
+            }
+        });
     }
 
     /// Tells a client that it is not the agent, and nothing else: what it says is not read. The kernel takes these few bytes at once.
@@ -239,6 +282,16 @@ impl Door {
         }
     }
 
+    /// Ends the connections of clients whose tokens were removed.
+    pub(crate) fn drop_removed(&self, tokens: &BTreeMap<String, Vec<String>>) {
+        let Some(gateway) = self.running() else { return };
+        let dropped = gateway.drop_others(tokens.get(&self.agent).map_or(&[], Vec::as_slice));
+        if dropped > 0 {
+            let agent = &self.agent;
+            self.shared.tell(&format!("a token of the agent `{agent}` was removed: {dropped} connections are closed"));
+        }
+    }
+
     /// The gateway, while there is one.
     pub(crate) fn running(&self) -> Option<Arc<Gateway>> {
         lock(&self.gateway).gateway.clone()
@@ -250,12 +303,12 @@ impl Names for Door {
         &self.agent
     }
 
-    fn has_token(&self, token: &[u8]) -> bool {
-        match self.shared.tokens.is_right(&self.agent, token) {
-            Ok(is_right) => is_right,
+    fn token(&self, token: &[u8]) -> Option<String> {
+        match self.shared.tokens.hash_of(&self.agent, token) {
+            Ok(hash) => hash,
             Err(error) => {
                 self.shared.tell(&tollgate::error::with_causes(&error));
-                false
+                None
             }
         }
     }
@@ -317,9 +370,6 @@ fn limits(serve: &ServeSettings) -> GatewayLimits {
 /// The folder of agents' sockets: none of them can have the operator's name.
 pub(crate) const AGENTS: &str = "agents";
 
-/// The agent that the operator is, where a policy names none.
-pub(crate) const LOCAL: &str = "local";
-
 /// Clients beyond the limit that are told so.
 const TOLD_BUSY_MAX: usize = 16;
 
@@ -339,7 +389,33 @@ const TURNED_AWAY_MAX: usize = 16;
 /// Until their connections are closed: the thread at the doors looks when somebody knocks, and every 5 s.
 const TURNED_AWAY_STAY: Duration = Duration::from_secs(1);
 
+/// How often is told of those who are turned away.
+const KNOCKS_TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// A gateway that dies more often than this is not started again before the time below is over: a client that breaks its parser
 /// must not have processes started as fast as it can connect.
 const DEATHS_MAX: usize = 8;
 const DEATHS_WITHIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_knocks_again_and_again_is_told_of_once_a_minute() {
+        let (mut knocks, start) = (Knocks::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(knocks.heard(None, start), None, "nobody");
+        assert_eq!(knocks.heard(Some(7), start), Some((7, 0)));
+        assert_eq!(knocks.heard(None, after(60)), None, "nobody since");
+        assert_eq!(knocks.heard(Some(7), after(61)), Some((7, 0)));
+        for n in 0..10_000 {
+            assert_eq!(knocks.heard(Some(n), after(62)), None);
+        }
+        assert_eq!(knocks.heard(None, after(120)), None);
+        assert_eq!(knocks.heard(None, after(121)), Some((9_999, 10_000)));
+        assert_eq!(knocks.heard(None, after(122)), None);
+        assert_eq!(knocks.heard(Some(8), after(123)), None, "the minute since the last line");
+        assert_eq!(knocks.heard(Some(9), after(181)), Some((9, 2)));
+    }
+}

@@ -54,6 +54,8 @@ struct State {
 struct Client {
     session: String,
     is_authentic: bool,
+    // The SHA-256 of the token that it last showed, of those that were right.
+    token: Option<String>,
 }
 
 /// What a gateway's threads need of whoever starts it.
@@ -122,7 +124,7 @@ impl Gateway {
             if state.is_over {
                 return false;
             }
-            state.clients.insert(client, Client { session, is_authentic: !self.needs_token });
+            state.clients.insert(client, Client { session, is_authentic: !self.needs_token, token: None });
         }
         let handed = self.control.send_at_once_with(&ToGateway::Client { client, is_busy }, &[socket]);
         if handed.is_err() {
@@ -203,11 +205,32 @@ impl Gateway {
         state.clients.get(&client).filter(|client| client.is_authentic).map(|client| client.session.clone())
     }
 
-    /// A client has shown a token that is right.
-    pub(crate) fn is_authentic(&self, client: u64) {
+    /// A client has shown a token that is right, of this SHA-256.
+    pub(crate) fn is_authentic(&self, client: u64, token: String) {
         if let Some(client) = lock(&self.state).clients.get_mut(&client) {
             client.is_authentic = true;
+            client.token = Some(token);
         }
+    }
+
+    /// Ends the connections that were opened by tokens which are not among these any more, with what they have under way. How many
+    /// they were.
+    pub(crate) fn drop_others(&self, tokens: &[String]) -> usize {
+        let dropped: Vec<u64> = {
+            let mut state = lock(&self.state);
+            let is_gone = |client: &Client| client.token.as_ref().is_some_and(|token| !tokens.contains(token));
+            let gone = state.clients.iter_mut().filter(|(_, client)| is_gone(client));
+            // None of them is anybody's from here on, also where the gateway is broken and lets it stay.
+            let number = |(number, client): (&u64, &mut Client)| {
+                (client.is_authentic, client.token) = (false, None);
+                *number
+            };
+            gone.map(number).collect()
+        };
+        for client in &dropped {
+            self.control.send_at_once(&ToGateway::Drop { client: *client }).ok();
+        }
+        dropped.len()
     }
 
     /// A call begins; how it is withdrawn. None if the gateway has another of that number under way.

@@ -4,30 +4,30 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::Described;
-use tollgate::error::CallFailure;
-use tollgate::offers::{self, Offers, Operation, Provider};
+use tollgate::error::{CallFailure, with_causes};
+use tollgate::offers::{self, Offers, Operation, Provider, Through};
 use tollgate::operations::OperationText;
+use tollgate::receipts::NoReceipt;
 use tollgate::request::{Answer, Caller, Claims, Proven};
 use tollgate::service::{Call, Unanswered};
 use tollgate::supervisor::{Control, Hears};
 use tollgate::told;
-use tollgate_config::{Agent, ToolName};
+use tollgate::{CallId, Described};
+use tollgate_config::{Agent, ToolList, ToolName};
 use tollgate_gateway::protocol::{self, Asked, Failure, Format, GatewayLimits, Named, Told, asked_limits};
 use tollgate_ipc::Connection;
 use tollgate_system::lock;
 
-use crate::door::LOCAL;
 use crate::gateway::Gateway;
-use crate::serving::Serving;
+use crate::serving::{LOCAL, Serving};
 
 /// Whose gateway it is.
 pub(crate) trait Names: Send + Sync {
     /// The agent.
     fn agent(&self) -> &str;
 
-    /// Whether a token is the agent's.
-    fn has_token(&self, token: &[u8]) -> bool;
+    /// The SHA-256 of a token, if it is the agent's.
+    fn token(&self, token: &[u8]) -> Option<String>;
 
     /// The names of the tools that the agent may call.
     fn tools(&self) -> Vec<String>;
@@ -72,6 +72,10 @@ impl Lane {
                 Some(_authentic) => (Told::Tools, [self.tools(format).into_bytes(), Vec::new(), Vec::new()]),
                 None => failed(Failure::new("unauthenticated", NOBODY)),
             },
+            Asked::Receipt { client, call } => match self.gateway.session_of(client) {
+                Some(_authentic) => self.receipt(&call),
+                None => failed(Failure::new("unauthenticated", NOBODY)),
+            },
             Asked::Call { client, request, named, claims, logs } => {
                 self.call((client, request), named, claims, logs, [first, second])
             }
@@ -96,8 +100,12 @@ impl Lane {
         let Some(cancel) = self.gateway.begin(request) else {
             return failed(Failure::new("internal", "the gateway uses a number twice"));
         };
-        let chosen = match self.chosen(named) {
-            Ok(chosen) => chosen,
+        let (chosen, arguments) = match self.chosen(named, &arguments) {
+            Ok(Choice::Call(chosen, arguments)) => (chosen, arguments),
+            Ok(Choice::Answered(own)) => {
+                self.gateway.is_done(request);
+                return (Told::Own, [own.to_string().into_bytes(), Vec::new(), Vec::new()]);
+            }
             Err(unknown) => {
                 self.gateway.is_done(request);
                 return failed(unknown);
@@ -107,7 +115,7 @@ impl Lane {
         let call = Call {
             tool: &chosen.tool,
             operation: chosen.operation.as_deref(),
-            arguments: if chosen.is_input_wrapped { offers::unwrapped_input(&arguments) } else { &arguments },
+            arguments: if chosen.is_input_wrapped { offers::unwrapped_input(arguments) } else { arguments },
             stdin: stdin.into(),
             caller: Caller { proven, claims: claims_of(claims) },
         };
@@ -132,19 +140,41 @@ impl Lane {
         }
     }
 
-    /// What is called. An offered name is that of an operation that the agent may call, or of none.
-    fn chosen(&self, named: Named) -> Result<Chosen, Failure> {
+    /// What is called, and with which arguments. Where the policy has a list of two tools, those are this daemon's own.
+    fn chosen<'a>(&self, named: Named, arguments: &'a str) -> Result<Choice<'a>, Failure> {
         let name = match named {
             Named::Tool { tool, operation } => {
-                return Ok(Chosen { tool, operation, is_input_wrapped: false, is_output_wrapped: false });
+                let chosen = Chosen { tool, operation, is_input_wrapped: false, is_output_wrapped: false };
+                return Ok(Choice::Call(chosen, arguments));
             }
             Named::Offered { name } => name,
         };
+        let through = match self.serving.serve().list {
+            ToolList::Search => offers::through(&name, arguments),
+            ToolList::All => None,
+        };
+        match through.transpose().map_err(|wrong| Failure::new("rejected", wrong))? {
+            None => Ok(Choice::Call(self.offered(&name)?, arguments)),
+            Some(Through::Find { query, limit }) => {
+                Ok(Choice::Answered(offers::find(&self.offers().0.offers, &query, limit)))
+            }
+            Some(Through::Call { name, arguments }) => {
+                // The name is an argument here: the model is to see what is wrong with it.
+                let chosen = self.offered(&name).map_err(|unknown| {
+                    Failure::new("rejected", format!("{}: `find-tool` finds names", unknown.message))
+                })?;
+                Ok(Choice::Call(chosen, arguments))
+            }
+        }
+    }
+
+    /// An offered name is that of an operation that the agent may call, or of none.
+    fn offered(&self, name: &str) -> Result<Chosen, Failure> {
         let agent = self.serving.agent(self.names.agent());
         // An agent that is gone from the policy has none.
         let has_any = agent.is_some() || self.names.agent() == LOCAL;
         let may = |of: &Operation| has_any && may(agent.as_ref(), of);
-        let Some((Operation { tool, operation }, ready)) = self.serving.tollgate.offered_by(&name, may) else {
+        let Some((Operation { tool, operation }, ready)) = self.serving.tollgate.offered_by(name, may) else {
             let shown: String = name.chars().take(NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
             return Err(Failure::new("unknown-tool", format!("no tool is offered as `{shown}`")));
         };
@@ -152,22 +182,58 @@ impl Lane {
         Ok(Chosen { tool, operation: Some(operation), is_input_wrapped, is_output_wrapped })
     }
 
+    /// The receipt of a call of this agent; of any, where the agent is the operator.
+    fn receipt(&self, given: &str) -> Saying {
+        let agent = self.names.agent();
+        let receipt = given.parse().map_err(|_none| None).and_then(|call: CallId| {
+            let of = &self.serving.tollgate;
+            let receipt = if agent == LOCAL { of.receipt(call) } else { of.receipt_for(call, agent) };
+            receipt.map_err(Some)
+        });
+        match receipt {
+            Ok(receipt) => (Told::Receipt, [receipt.to_string().into_bytes(), Vec::new(), Vec::new()]),
+            Err(None) => failed(Failure::new("unknown-call", "this is no name of a call")),
+            Err(Some(error)) => {
+                let kind = match &error {
+                    NoReceipt::NoCall { .. } => "unknown-call",
+                    NoReceipt::NotYet { .. } => "busy",
+                    NoReceipt::Ledger(_) => "internal",
+                };
+                // Why the ledger cannot be read, the operator alone is told.
+                if let NoReceipt::Ledger(_) = &error {
+                    self.serving.tell(&format!("no receipt: {}", with_causes(&error)));
+                }
+                failed(Failure::new(kind, error.to_string()))
+            }
+        }
+    }
+
     fn token(&self, client: u64, token: &[u8]) -> Saying {
-        let is_right = self.names.has_token(token);
-        if is_right {
-            self.gateway.is_authentic(client);
+        let right = self.names.token(token);
+        let is_right = right.is_some();
+        if let Some(hash) = right {
+            self.gateway.is_authentic(client, hash);
         }
         (Told::Token { is_right }, Default::default())
     }
 
-    /// The tools of this agent that can be called, and why others of its tools cannot.
-    fn tools(&self, format: Format) -> String {
+    /// What this agent is offered, and what the policy says of it.
+    fn offers(&self) -> (Offers, Option<Agent>) {
         let agent = self.serving.agent(self.names.agent());
         let found = self.serving.tollgate.offers(&self.names.tools(), |of| may(agent.as_ref(), of));
+        (found, agent)
+    }
+
+    /// The tools of this agent that can be called, and why others of its tools cannot.
+    fn tools(&self, format: Format) -> String {
+        let (found, agent) = self.offers();
         self.serving.tell_not_offered(&found.not_offered);
         let provider = match format {
             Format::Tollgate => return all_of(&found, agent.as_ref()),
-            Format::Mcp => Provider::Mcp,
+            Format::McpByPolicy if self.serving.serve().list == ToolList::Search => {
+                return json!({ "tools": offers::list_of_two(&found.offers) }).to_string();
+            }
+            Format::Mcp | Format::McpByPolicy => Provider::Mcp,
             Format::Openai => Provider::Openai,
             Format::Anthropic => Provider::Anthropic,
             Format::Gemini => Provider::Gemini,
@@ -183,6 +249,14 @@ fn all_of(found: &Offers, agent: Option<&Agent>) -> String {
     let tools: Vec<Value> = found.ready.iter().map(|(name, ready)| tool(name, ready, agent, found)).collect();
     let unavailable = found.unavailable.iter().map(|(tool, why)| json!({ "tool": tool, "why": why }));
     json!({ "tools": tools, "unavailable": unavailable.collect::<Vec<_>>() }).to_string()
+}
+
+/// What comes of a call's name.
+enum Choice<'a> {
+    /// A call of a tool, with these arguments.
+    Call(Chosen, &'a str),
+    /// What a tool of this daemon's own answers.
+    Answered(Value),
 }
 
 /// What is called.

@@ -29,6 +29,8 @@ enum Asked {
     Status,
     /// A tool was installed or removed.
     Changed,
+    /// A token was removed.
+    Tokens,
     /// Read the policy again.
     Reload {
         /// Who wants that, for the record.
@@ -187,6 +189,15 @@ impl Operator {
         self.ask(&Asked::Changed).map(drop)
     }
 
+    /// Has it close the connections that removed tokens have opened.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Operator::status`].
+    pub fn tokens_removed(&self) -> Result<(), OperatorError> {
+        self.ask(&Asked::Tokens).map(drop)
+    }
+
     /// Has it end, once what is under way is over. Does not wait for that.
     ///
     /// # Errors
@@ -273,6 +284,8 @@ pub(crate) trait Operated {
 
     fn changed(&self);
 
+    fn tokens(&self);
+
     fn end(&self);
 
     fn agent_of(&self, uid: u32) -> Option<(String, PathBuf)>;
@@ -310,6 +323,10 @@ fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedF
         Asked::Status => Ok((Told::Status, Some(file_of("tollgate-status", &operated.status())?))),
         Asked::Changed => {
             operated.changed();
+            Ok((Told::Done, None))
+        }
+        Asked::Tokens => {
+            operated.tokens();
             Ok((Told::Done, None))
         }
         Asked::Reload { by } => match operated.reload(&by) {

@@ -116,6 +116,9 @@ impl Serving {
     }
 }
 
+/// The agent that the operator is, where a policy names none.
+pub(crate) const LOCAL: &str = "local";
+
 /// Descriptors of this process: each connection, worker, gateway and lane takes some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Descriptors {

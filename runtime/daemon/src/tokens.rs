@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,11 @@ impl Tokens {
     ///
     /// [`TokenError`]: then nobody knows, and nobody is let in.
     pub fn is_right(&self, agent: &str, token: &[u8]) -> Result<bool, TokenError> {
+        Ok(self.hash_of(agent, token)?.is_some())
+    }
+
+    /// As [`Tokens::is_right`], with the SHA-256 of a token that is right, as [`Tokens::hashes`] has it.
+    pub(crate) fn hash_of(&self, agent: &str, token: &[u8]) -> Result<Option<String>, TokenError> {
         let given = hash(token);
         let stored = self.stored()?;
         let own = stored.agents.get(agent).map(Vec::as_slice);
@@ -126,7 +132,13 @@ impl Tokens {
                 is_right |= bytes.ct_eq(&given);
             }
         }
-        Ok(is_right.into())
+        Ok(bool::from(is_right).then(|| hex::encode(given)))
+    }
+
+    /// Tells a file from the one before: each is written anew.
+    pub(crate) fn stamp(&self) -> Option<(u64, i64, i64)> {
+        let found = std::fs::metadata(&self.path).ok()?;
+        Some((found.ino(), found.ctime(), found.ctime_nsec()))
     }
 
     fn stored(&self) -> Result<Stored, TokenError> {
@@ -172,7 +184,6 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
 

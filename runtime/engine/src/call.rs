@@ -326,7 +326,7 @@ impl RanCall {
         let call = (is_on_record || recorded.is_ok()).then_some(noted.call);
         let recorded = recorded.map_err(|error| with_causes(&error));
         let ended = ended.map_err(|error| with_stderr(error, &streams));
-        let failure = |error| Box::new(CallFailure { error, call, usage, output: streams.clone() });
+        let failure = |error| Box::new(CallFailure { error, call, usage, output: streams.clone(), help: Vec::new() });
         match (ended, recorded) {
             (Ok(value), Ok(_root)) => Ok((value, Done { usage, streams })),
             (Ok(_), Err(reason)) => Err(failure(CallError::Unrecorded(reason))),

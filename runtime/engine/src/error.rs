@@ -529,12 +529,16 @@ pub struct CallFailure {
     /// What the guest wrote to its streams until then.
     #[serde(skip)]
     pub output: tollgate_wasi_proxy::Stdout,
+    /// What an operator would change to let it through, each step a line without a path of the host; none below the library's
+    /// `Tollgate`, which alone knows policy and manifest.
+    #[serde(skip)]
+    pub help: Vec<String>,
 }
 
 impl CallFailure {
     /// A failure before anything ran.
     pub fn before(error: CallError) -> Box<Self> {
         let output = tollgate_wasi_proxy::Stdout::default();
-        Box::new(Self { error, call: None, usage: Usage::default(), output })
+        Box::new(Self { error, call: None, usage: Usage::default(), output, help: Vec::new() })
     }
 }

@@ -116,7 +116,7 @@ impl PrivateTexts {
                 Err(error) => {
                     let Answer { usage, streams: output, call, .. } = answer;
                     let error = CallError::Unrecorded(not_written(&error));
-                    Err(Box::new(CallFailure { error, call: Some(call), usage, output }))
+                    Err(Box::new(CallFailure { error, call: Some(call), usage, output, help: Vec::new() }))
                 }
             },
             Err(failure) => {

@@ -1,12 +1,13 @@
 //! The event loop's main task: hears the daemon, takes clients and lanes, and ends.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use tokio::io::unix::AsyncFd;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tollgate_ipc::{Channel, ChannelError, Received};
 
 use crate::client;
@@ -42,12 +43,15 @@ pub(crate) async fn serve(control: Channel, token: bool, limits: GatewayLimits) 
     }
 }
 
+/// What ends each client's connection.
+type Clients = Rc<RefCell<HashMap<u64, Option<AbortHandle>>>>;
+
 struct Gateway {
     control: Rc<AsyncFd<Polled>>,
     core: Rc<Core>,
     lanes: Rc<Lanes>,
     say: Say,
-    clients: Rc<Cell<usize>>,
+    clients: Clients,
     // A task for each client and each lane.
     tasks: JoinSet<()>,
     drains: bool,
@@ -55,7 +59,7 @@ struct Gateway {
 
 impl Gateway {
     async fn hear(&mut self) -> io::Result<()> {
-        while !(self.drains && self.clients.get() == 0) {
+        while !(self.drains && self.clients.borrow().is_empty()) {
             let ended = async {
                 // Without a task there is none to wait for.
                 if self.tasks.join_next().await.is_none() {
@@ -82,6 +86,11 @@ impl Gateway {
                     self.tasks.spawn_local(Rc::clone(&self.lanes).take(lane));
                 }
             }
+            (ToGateway::Drop { client }, None, None) => {
+                let ends = self.clients.borrow_mut().remove(&client).flatten();
+                // What it has under way is withdrawn with it.
+                ends.inspect(AbortHandle::abort);
+            }
             (ToGateway::NoLane, None, None) => self.lanes.no_more(),
             (ToGateway::Count, None, None) => self.say.say(FromGateway::Count { waiting: self.lanes.waiting() }),
             (ToGateway::Changed, None, None) => self.core.changed(),
@@ -97,10 +106,11 @@ impl Gateway {
     fn client(&mut self, client: u64, socket: OwnedFd, is_busy: bool) {
         let closing = Closing::new(Rc::clone(&self.clients), self.say.clone(), client);
         let (core, is_busy) = (Rc::clone(&self.core), is_busy || self.drains);
-        self.tasks.spawn_local(async move {
+        let task = self.tasks.spawn_local(async move {
             client::serve(core, client, socket, is_busy).await;
             drop(closing);
         });
+        self.clients.borrow_mut().insert(client, Some(task));
     }
 }
 
@@ -121,21 +131,21 @@ async fn next(control: &AsyncFd<Polled>) -> io::Result<Option<(ToGateway, Vec<Ow
 /// Counts a client, and tells the daemon when it is over, however that comes about.
 #[derive(Debug)]
 struct Closing {
-    clients: Rc<Cell<usize>>,
+    clients: Clients,
     say: Say,
     client: u64,
 }
 
 impl Closing {
-    fn new(clients: Rc<Cell<usize>>, say: Say, client: u64) -> Self {
-        clients.set(clients.get() + 1);
+    fn new(clients: Clients, say: Say, client: u64) -> Self {
+        clients.borrow_mut().insert(client, None);
         Self { clients, say, client }
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        self.clients.set(self.clients.get() - 1);
+        self.clients.borrow_mut().remove(&self.client);
         self.say.say(FromGateway::Closed { client: self.client });
     }
 }

@@ -24,7 +24,7 @@ use crate::mcp::{Page, Web};
 use crate::parse::CallRequest;
 use crate::protocol::{Failure, Format};
 use crate::race::{Either, race};
-use crate::reply::{Failed, Reply};
+use crate::reply::{Failed, RECEIPT_TYPE, Reply};
 use crate::service::Core;
 use crate::stream::{Stream, discard};
 use crate::token::{Shown, Tokens, no_token, wrong_token};
@@ -138,10 +138,18 @@ impl Session {
                 drop(body);
                 Ok(of_reply(&self.core.reply(self.client, call).await))
             }
-            _other => Err(refuse(
-                StatusCode::NOT_FOUND,
-                "no such path: there are /healthz, /readyz, /v1/tools, /v1/call and /mcp",
-            )),
+            _other => match path.strip_prefix(RECEIPTS) {
+                Some(call) => {
+                    must_be(&request, &Method::GET)?;
+                    let call = call.to_owned();
+                    let receipt = self.core.receipt(self.client, call).await.map_err(failed)?;
+                    Ok(with_body(StatusCode::OK, RECEIPT_TYPE, receipt))
+                }
+                None => Err(refuse(
+                    StatusCode::NOT_FOUND,
+                    "no such path: there are /healthz, /readyz, /v1/tools, /v1/call, /v1/receipts/CALL and /mcp",
+                )),
+            },
         }
     }
 
@@ -243,6 +251,9 @@ impl Session {
         Ok(body)
     }
 }
+
+/// Where receipts are, by the name of their call.
+const RECEIPTS: &str = "/v1/receipts/";
 
 /// Room for a body before it comes: what is announced may never do.
 const BODY_BYTES_AT_FIRST: usize = 64 << 10;

@@ -37,6 +37,11 @@ pub enum ToGateway {
     },
     /// One end of a pair of stream sockets, as the only descriptor: a lane, with which one call can be made at a time.
     Lane,
+    /// End the connection of a client at once: its token is not the agent's any more.
+    Drop {
+        /// Which.
+        client: u64,
+    },
     /// There will be no more lanes than there are.
     NoLane,
     /// How many calls wait? Answered with [`FromGateway::Count`].
@@ -119,6 +124,13 @@ pub enum Asked {
         /// Whether what the tool writes to stderr is to be told while it runs.
         logs: bool,
     },
+    /// The receipt of a call.
+    Receipt {
+        /// Who asks.
+        client: u64,
+        /// The call's name in the ledger.
+        call: String,
+    },
     /// Whether calls would be taken.
     Ready,
 }
@@ -151,6 +163,8 @@ pub enum Format {
     Tollgate,
     /// MCP's `tools`.
     Mcp,
+    /// The same, or the two tools that stand for all of them, as the policy has it (`serve.list`).
+    McpByPolicy,
     /// Functions of `OpenAI`'s Responses API.
     Openai,
     /// Tools of Anthropic's Messages API.
@@ -195,6 +209,10 @@ pub enum Told {
         /// What it used: JSON text.
         usage: Box<RawValue>,
     },
+    /// What a tool of the daemon's own answers, which is no call on record: JSON text is the first blob.
+    Own,
+    /// The receipt of a call, in its text form, is the first blob.
+    Receipt,
     /// A call, or another question, has none. Stdout and stderr are the second and third blob.
     Failed {
         /// The call's name in the ledger, if it got one.

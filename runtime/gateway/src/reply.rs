@@ -22,7 +22,8 @@ pub(crate) enum Reply {
 /// A call's answer.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    call: String,
+    // None where a tool of the daemon's own answered.
+    call: Option<String>,
     // JSON text, as the tool wrote it.
     output: Vec<u8>,
     usage: Box<RawValue>,
@@ -46,7 +47,10 @@ impl Reply {
         match told {
             // What is no JSON would break the framing of the answer that it becomes a part of.
             Told::Answered { call, usage } if is_json(&output) => {
-                Self::Answered(Answered { call, output, usage, stdout, stderr })
+                Self::Answered(Answered { call: Some(call), output, usage, stdout, stderr })
+            }
+            Told::Own if is_json(&output) => {
+                Self::Answered(Answered { call: None, output, usage: Value::Null, stdout, stderr })
             }
             Told::Answered { call, usage } => {
                 let error = Failure::new("output", "what the tool answered is no JSON");
@@ -55,13 +59,23 @@ impl Reply {
             Told::Failed { call, usage, error } => {
                 Self::Failed(Box::new(Failed { call, usage, error, stdout, stderr }))
             }
-            Told::Token { .. } | Told::Tools | Told::Log | Told::Ready { .. } => Self::failed(senseless()),
+            Told::Token { .. } | Told::Tools | Told::Log | Told::Own | Told::Receipt | Told::Ready { .. } => {
+                Self::failed(senseless())
+            }
         }
     }
 
     /// A call that did not begin.
     pub(crate) fn failed(error: Failure) -> Self {
         Self::Failed(Box::new(Failed::new(error)))
+    }
+
+    /// The call's name in the ledger, if it got one.
+    pub(crate) fn call(&self) -> Option<&str> {
+        match self {
+            Self::Answered(answered) => answered.call(),
+            Self::Failed(failed) => failed.call(),
+        }
     }
 
     /// The status of HTTP.
@@ -90,9 +104,9 @@ impl Reply {
 }
 
 impl Answered {
-    /// Its name in the ledger.
-    pub(crate) fn call(&self) -> &str {
-        &self.call
+    /// Its name in the ledger, if it is a call on record.
+    pub(crate) fn call(&self) -> Option<&str> {
+        self.call.as_deref()
     }
 
     /// JSON text.
@@ -101,6 +115,9 @@ impl Answered {
     }
 
     fn to_json(&self) -> String {
+        if self.call.is_none() {
+            return format!("{{\"ok\":true,\"output\":{}}}", lossy(&self.output));
+        }
         let (call, usage) = (json(&self.call), self.usage.get());
         let (stdout, stderr) = (json(&lossy(&self.stdout)), json(&lossy(&self.stderr)));
         let output = lossy(&self.output);
@@ -221,7 +238,7 @@ fn status(kind: &str) -> u16 {
         "rejected" => 400,
         "unauthenticated" => 401,
         "violation" => 403,
-        "unknown-tool" => 404,
+        "unknown-tool" | UNKNOWN_CALL => 404,
         "tool" | "output" | "trap" | "cap" => 422,
         "cancelled" => 499,
         "busy" => 503,
@@ -230,9 +247,15 @@ fn status(kind: &str) -> u16 {
     }
 }
 
+/// The media type of a receipt: lines of text, of which none is JSON (C2SP tlog-proof).
+pub(crate) const RECEIPT_TYPE: &str = "text/plain";
+
+/// The kind of what is asked of a call that is not there for whoever asks.
+pub(crate) const UNKNOWN_CALL: &str = "unknown-call";
+
 fn code(kind: &str) -> i32 {
     match kind {
-        "rejected" | "unknown-tool" => -32602,
+        "rejected" | "unknown-tool" | UNKNOWN_CALL => -32602,
         "busy" => -32001,
         "cancelled" => -32002,
         _other => -32000,

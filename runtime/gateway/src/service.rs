@@ -7,9 +7,9 @@ use tokio::sync::{Notify, watch};
 use tollgate_ipc::Blobs;
 
 use crate::lanes::{Asking, Lanes};
-use crate::parse::{CallRequest, is_json};
+use crate::parse::{CallRequest, is_call_id, is_json};
 use crate::protocol::{Asked, Failure, Format, GatewayLimits, Told};
-use crate::reply::{Failed, Reply, senseless};
+use crate::reply::{Failed, Reply, UNKNOWN_CALL, senseless};
 use crate::sessions::Sessions;
 use crate::unproven::Unproven;
 
@@ -135,6 +135,18 @@ impl Core {
         }
     }
 
+    /// The receipt of a call, in its text form.
+    pub(crate) async fn receipt(&self, client: u64, call: String) -> Result<String, Failure> {
+        if !is_call_id(&call) {
+            let shown: String = call.chars().take(NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
+            return Err(Failure::new(UNKNOWN_CALL, format!("`{shown}` is no name of a call")));
+        }
+        match self.ask(Asked::Receipt { client, call }, Vec::new()).await? {
+            (Told::Receipt, [receipt, ..]) => String::from_utf8(receipt).map_err(|_no_text| senseless()),
+            (told, _) => Err(failure(told)),
+        }
+    }
+
     /// Whether calls would be taken, and why not.
     pub(crate) async fn readiness(&self) -> (bool, Vec<String>) {
         if self.is_draining.get() {
@@ -184,9 +196,18 @@ impl Running {
 fn failure(told: Told) -> Failure {
     match told {
         Told::Failed { error, .. } => error,
-        Told::Token { .. } | Told::Tools | Told::Log | Told::Answered { .. } | Told::Ready { .. } => senseless(),
+        Told::Token { .. }
+        | Told::Tools
+        | Told::Log
+        | Told::Answered { .. }
+        | Told::Own
+        | Told::Receipt
+        | Told::Ready { .. } => senseless(),
     }
 }
+
+/// Characters of a name that are told back.
+const NAME_CHARS_MAX: usize = 64;
 
 fn broken() -> Failure {
     Failure::new("internal", "the connection to the daemon broke; the ledger has it if the call began")

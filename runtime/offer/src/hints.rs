@@ -1,5 +1,6 @@
 //! Annotations, as MCP has them: hints elsewhere, facts here. Gate and kernel hold what the set says.
 
+use serde_json::{Value, json};
 use tollgate_capability::{Access, CapabilitySet};
 
 /// What a tool can do to the world, whatever it is called for.
@@ -26,6 +27,17 @@ impl Hints {
         let open_world = false;
         let read_only = !destructive && !has(Access::Create) && !open_world;
         Self { read_only, destructive, idempotent: read_only, open_world }
+    }
+
+    /// As MCP has them.
+    #[must_use]
+    pub fn annotations(&self) -> Value {
+        json!({
+            "readOnlyHint": self.read_only,
+            "destructiveHint": self.destructive,
+            "idempotentHint": self.idempotent,
+            "openWorldHint": self.open_world,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //! operations, aliases ─▶ names ─▶ ┐
 //! schemas of a tool ────▶ lower ─▶ ├─▶ list, in the form of each provider
-//! capability set ───────▶ hints ─▶ ┘
+//! capability set ───────▶ hints ─▶ ┘                  or two tools that stand for all of them (search)
 //! ```
 //!
 //! Pure, and over untrusted texts: a tool's schemas and descriptions are its author's. A lowered schema must never refuse what the tool's
@@ -16,8 +16,10 @@ mod hints;
 mod list;
 mod lower;
 mod names;
+mod search;
 
 pub use self::hints::Hints;
 pub use self::list::{LIST_BYTES_MAX, Listed, Offer, Provider, list};
 pub use self::lower::{Lowered, is_wrapped, lower_input, lower_output, unwrapped_input, wrapped_output};
 pub use self::names::{Aliases, NAME_BYTES_MAX, NotOffered, Operation, offered, resolve};
+pub use self::search::{CALL, FIND, FOUND_BYTES_MAX, Through, find, list_of_two, through};

@@ -94,12 +94,7 @@ fn entry(offer: &Offer, provider: Provider) -> Value {
             "description": description,
             "inputSchema": input,
             "outputSchema": lower_output(given, provider).schema,
-            "annotations": {
-                "readOnlyHint": hints.read_only,
-                "destructiveHint": hints.destructive,
-                "idempotentHint": hints.idempotent,
-                "openWorldHint": hints.open_world,
-            },
+            "annotations": hints.annotations(),
         }),
         // Strict would take closed objects with every key required alone, which is narrower than what tools take.
         Provider::Openai => json!({

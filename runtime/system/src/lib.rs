@@ -4,6 +4,7 @@
 //! It must never decide: every answer is the kernel's.
 #![deny(unsafe_code)]
 
+mod detached;
 mod parent;
 mod pipes;
 mod process_command;
@@ -12,6 +13,7 @@ mod rename;
 mod sync;
 mod system_call;
 
+pub use crate::detached::{detach, keep_files_from_programs};
 pub use crate::parent::{belong_to, may_signal};
 pub use crate::pipes::can_take_from_pipes;
 pub use crate::process_command::ProcessCommand;

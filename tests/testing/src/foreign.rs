@@ -1,5 +1,24 @@
 //! What tests need that others wrote, and that `.ci/run` installs: verifiers of ledgers, strace, the languages of tools.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Builds `tests/go/main.go`, a verifier with the code of Go's checksum database, into a folder; none where that is not there.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "tests that run other programs")]
+pub fn go_verifier(folder: &Path) -> Option<PathBuf> {
+    let program = folder.join("verify");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../go");
+    let mut command = Command::new("go");
+    command.args(["build", "-o"]).arg(&program).arg("main.go").current_dir(source);
+    command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", folder.join("cache"));
+    let built = command.output().ok()?;
+    if !built.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&built.stderr));
+    }
+    built.status.success().then_some(program)
+}
+
 /// Passes over a check for which something is missing that `.ci/run` installs, and says so. `log` is the file in `target` in
 /// which `.ci/run` says why it could not. Where `CI` is set (`true`, as on build servers and in `.ci/run`), what is missing is
 /// a failure: a check that never runs proves nothing.

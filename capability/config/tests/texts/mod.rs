@@ -106,6 +106,7 @@ body = "1MiB"
 handshake = "2s"
 drain = "0s"
 reserve = "1GiB"
+list = "search"
 idle = "30s"
 "#;
 

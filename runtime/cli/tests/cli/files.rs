@@ -7,6 +7,7 @@ use expect_test::expect;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::desk::{COUNT, DOCS, Desk, Ran};
+use tollgate_testing::foreign::missing;
 
 /// Runs word-count, and asserts that it was refused before anything was called.
 #[track_caller]
@@ -193,6 +194,55 @@ fn completions_are_scripts() {
         assert!(ran.stdout.contains("tollgate") && ran.stdout.contains("on-violation"), "{shell}");
     }
     desk.run(&["completions", "cmd"]).fails(2, &["cmd", "bash"]);
+}
+
+#[test]
+fn completions_are_sourced_and_complete() {
+    if std::process::Command::new("bash").arg("--version").output().is_err() {
+        return missing("bash, which completes,", "apt.log");
+    }
+    let desk = Desk::new();
+    let script = desk.file("completions", desk.run(&["completions", "bash"]).stdout);
+    let ask = format!(
+        ". '{}' && COMP_WORDS=(tollgate aud) COMP_CWORD=1 && _tollgate tollgate aud tollgate && echo \"${{COMPREPLY[@]}}\"",
+        script.display()
+    );
+    let completed = std::process::Command::new("bash").args(["--norc", "-euc", &ask]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&completed.stdout), "audit\n", "{completed:?}");
+}
+
+#[test]
+fn manual_pages_are_of_all_commands_and_sound() {
+    let desk = Desk::new();
+    let page = desk.run(&["man"]);
+    assert_eq!((page.code, page.stderr.as_str()), (0, ""));
+    assert!(page.stdout.contains(".TH tollgate 1") && page.stdout.contains("tollgate\\-run"), "{}", page.stdout);
+    std::fs::create_dir(desk.path("man1")).unwrap();
+    let written = desk.run(&["man", "--dir", "man1"]);
+    assert_eq!((written.code, written.stdout.as_str(), written.stderr.as_str()), (0, "", ""));
+    let mut pages: Vec<_> = std::fs::read_dir(desk.path("man1")).unwrap().map(|page| page.unwrap().path()).collect();
+    pages.sort();
+    let names: Vec<_> = pages.iter().map(|page| page.file_name().unwrap().to_str().unwrap()).collect();
+    for name in
+        ["tollgate.1", "tollgate-run.1", "tollgate-audit-verify.1", "tollgate-serve-token-add.1", "tollgate-man.1"]
+    {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    for hidden in ["worker", "gateway", "notary", "compile"] {
+        assert!(!names.contains(&format!("tollgate-{hidden}.1").as_str()), "{hidden}");
+    }
+    desk.run(&["man", "--dir", "nowhere"]).fails(2, &["cannot be written into `nowhere`"]);
+    if std::process::Command::new("groff").arg("--version").output().is_err() {
+        return missing("groff, which reads manual pages,", "apt.log");
+    }
+    for page in pages {
+        let read = std::process::Command::new("groff")
+            .args(["-man", "-ww", "-Kutf8", "-Tutf8", "-z"])
+            .arg(&page)
+            .output()
+            .unwrap();
+        assert!(read.status.success() && read.stderr.is_empty(), "{}: {read:?}", page.display());
+    }
 }
 
 /// Before, each of these waited for ever for somebody to write.

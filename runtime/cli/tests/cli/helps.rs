@@ -521,7 +521,7 @@ fn standard_input_that_is_granted_and_not_needed_is_told_as_that() {
     let granted = run(&["--grant", "stdio=stdin,stdout,stderr"]);
     fails(&granted, 2, &["it is granted, and the manifest does not need it", need, "or leave --stdin out"]);
     assert!(!said(&granted).contains("--grant"), "{granted:?}");
-    let grant = "or --grant stdio=stdin,stdout,stderr";
+    let grant = "or for one run: --grant stdio=stdin,stdout,stderr";
     fails(&run(&[]), 2, &["it is not granted, and the manifest does not need it", need, grant, "or leave --stdin out"]);
     assert!(!desk.path("ledger").exists());
 }
@@ -534,17 +534,19 @@ fn what_would_allow_it_is_told_to_machines_too() {
     desk.edit("tools/word-count.toml", "[\"read\", \"list\"]", "[\"list\"]");
     let denied = run(&[]).report()["error"].clone();
     assert_eq!(denied["rule"], "fs:/docs:read");
-    let lines = denied["to_allow"].as_array().unwrap();
-    assert!(
-        lines[0].as_str().unwrap().starts_with("in tollgate.toml: fs.\"/docs\" under [tools.word-count]: access = [")
+    let lines: Vec<&str> = denied["help"].as_str().unwrap().split("; and ").collect();
+    assert!(lines[0].starts_with("in tollgate.toml: fs.\"/docs\" = { …, access = ["), "{lines:?}");
+    assert_eq!(
+        *lines.last().unwrap(),
+        "in tools/word-count.toml: [[needs.fs]] of /docs: access = [\"read\", \"list\"]"
     );
-    assert_eq!(lines.last().unwrap(), "in tools/word-count.toml: [[needs.fs]] of /docs: access = [\"read\", \"list\"]");
     let text = desk.run(&[&dot[..], &["--grant", "fs:/docs=docs:list"]].concat());
-    assert!(lines.iter().all(|line| text.stderr.contains(line.as_str().unwrap())), "{text:?}");
+    assert!(lines.iter().all(|line| text.stderr.contains(line)), "{text:?}");
     desk.edit("tools/word-count.toml", "[\"list\"]", "[\"read\", \"list\"]");
     let capped = desk.run(&[&dot[..], &DOCS, &["--grant", "limit:output=1", "--json"]].concat()).report();
-    let raise = "in tollgate.toml: limits.output = … under [tools.word-count], or --grant limit:output=…";
-    assert_eq!((&capped["error"]["kind"], &capped["error"]["to_raise"]), (&json!("cap"), &json!([raise])));
+    let asked = capped["error"]["asked"].as_u64().unwrap().next_power_of_two();
+    let raise = format!("in tollgate.toml: limits.output = \"{asked}B\" under [tools.word-count]");
+    assert_eq!((&capped["error"]["kind"], &capped["error"]["help"]), (&json!("cap"), &json!(raise)));
 }
 
 #[test]

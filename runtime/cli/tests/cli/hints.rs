@@ -15,7 +15,7 @@ fn denied_to_list(more: &str) -> String {
     ran.stderr
 }
 
-const ACCESS: &str = "in tollgate.toml: fs.\"/docs\" under [tools.word-count]: access = [\"read\", \"list\"]";
+const ACCESS: &str = "in tollgate.toml: fs.\"/docs\" = { …, access = [\"read\", \"list\"] } under [tools.word-count]";
 
 #[test]
 fn a_right_is_offered_for_one_run_where_that_drops_nothing() {

@@ -8,6 +8,8 @@ mod official;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -16,16 +18,18 @@ use serde_json::{Value, json};
 
 use crate::desk::Desk;
 use crate::serve::{POLICY, Served, desk};
+use tollgate_testing::foreign::skipped;
+use tollgate_testing::rpc::Rpc;
 
 /// `tollgate mcp`, as a client starts it.
-struct Bridge {
+pub(crate) struct Bridge {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Bridge {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, stdin, stdout }
@@ -48,12 +52,12 @@ impl Bridge {
         said
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         self.say(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }));
         self.hear()
     }
 
-    fn initialize(&mut self) -> Value {
+    pub(crate) fn initialize(&mut self) -> Value {
         let client = json!({ "name": "raw", "version": "1" });
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
         let opened = self.ask("initialize", params);
@@ -62,7 +66,7 @@ impl Bridge {
     }
 
     /// Ends it from the client's side.
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.stdin.take());
         assert!(self.child.wait().unwrap().success());
     }
@@ -75,7 +79,7 @@ impl Drop for Bridge {
     }
 }
 
-fn modern(mut params: Value) -> Value {
+pub(crate) fn modern(mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -89,7 +93,7 @@ fn modern(mut params: Value) -> Value {
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
 
-fn calls(desk: &Desk) -> Vec<Value> {
+pub(crate) fn calls(desk: &Desk) -> Vec<Value> {
     let shown = desk.run(&["audit", "show", "--kind", "call", "--json"]);
     shown.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -138,13 +142,28 @@ fn a_denial_tells_the_model_that_another_way_is_denied_too() {
     let mut client = Bridge::start(&mut desk.command(&["mcp"]));
     client.initialize();
     let arguments = json!({ "path": "/docs/../secret.txt" });
-    let denied = client.ask("tools/call", json!({ "name": "word-count_count-file", "arguments": arguments }));
+    let denied = client.ask("tools/call", json!({ "name": "word-count_count-file", "arguments": &arguments }));
     let result = &denied["result"];
     assert_eq!(result["isError"], true, "{denied}");
     assert_eq!(result["_meta"]["dev.tollgate/class"], "violation", "{denied}");
     assert_eq!(result["_meta"]["dev.tollgate/rule"], "fs:/docs:beneath", "{denied}");
     let text = result["content"][0]["text"].as_str().unwrap();
     assert!(text.contains("rule: fs:/docs:beneath") && text.contains("another way is denied too"), "{text}");
+    let help = "\nwhat would allow it: in tollgate.toml: fs.\"/FOLDER\" = { host = \"…\", access = [ … ] } under [tools.word-count]: ";
+    assert!(text.contains(help), "{text}");
+    // Whichever way it is asked.
+    let body = json!({ "name": "word-count_count-file", "arguments": arguments }).to_string();
+    let head = "POST /v1/call HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n";
+    let by_http = asked(served.socket("local"), &format!("{head}content-length: {}\r\n\r\n{body}", body.len())).1;
+    let by_line = Rpc::connect(served.socket("local")).call("word-count", "count-file", &arguments);
+    let run = ["run", "word-count", "--op", "count-file", "--input", &arguments.to_string(), "--json"];
+    let by_run = desk.run(&run).report();
+    let line = text.lines().find_map(|line| line.strip_prefix("what would allow it: ")).unwrap();
+    for told in [&by_http["error"], &by_line["error"]["data"]["error"], &by_run["error"]] {
+        assert_eq!((&told["kind"], &told["help"]), (&json!("violation"), &json!(line)), "{told}");
+    }
+    let host = desk.path("").canonicalize().unwrap();
+    assert!(!denied.to_string().contains(host.to_str().unwrap()), "an agent learns no path of the host: {denied}");
     client.end();
     drop(served.stop());
     let call = result["_meta"]["dev.tollgate/call"].as_str().unwrap();
@@ -198,7 +217,7 @@ fn over_http_it_is_the_same() {
     let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
     let called = posted(served.socket("local"), &request).1;
     let same = client.ask("tools/call", params);
-    assert_eq!(called["result"]["content"], same["result"]["content"]);
+    assert_eq!(called["result"]["content"][0], same["result"]["content"][0]);
     client.end();
     for format in ["mcp", "openai", "anthropic", "gemini"] {
         let (_head, list) = asked(
@@ -215,13 +234,13 @@ fn over_http_it_is_the_same() {
     assert_eq!(asked(served.socket("local"), &call).1["output"], same["result"]["structuredContent"]);
 }
 
-fn posted(socket: &Path, body: &Value) -> (String, Value) {
+pub(crate) fn posted(socket: &Path, body: &Value) -> (String, Value) {
     let body = body.to_string();
     let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-11-25\r\n";
     asked(socket, &format!("{head}content-length: {}\r\n\r\n{body}", body.len()))
 }
 
-fn asked(socket: &Path, request: &str) -> (String, Value) {
+pub(crate) fn asked(socket: &Path, request: &str) -> (String, Value) {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -236,12 +255,28 @@ fn the_bridge_starts_a_daemon_that_stays() {
     let none = desk.run(&["mcp"]);
     assert_eq!((none.code, none.stdout.as_str()), (2, ""));
     assert!(none.stderr.contains("tollgate mcp --start"), "{}", none.stderr);
+    // What the client has left open in the server that it starts.
+    let (mut left, leaked) = std::io::pipe().unwrap();
+    rustix::io::fcntl_setfd(leaked.as_fd(), rustix::io::FdFlags::empty()).unwrap();
     let mut client = Bridge::start(&mut desk.command(&["mcp", "--start"]));
+    drop(leaked);
     client.initialize();
     assert!(client.ask("tools/list", json!({})).to_string().contains("word-count_count"));
     client.end();
+    assert_eq!(left.read(&mut [0]).unwrap(), 0, "the daemon has no file of the client");
     let status = desk.run(&["status", "--json"]);
     let pid = serde_json::from_str::<Value>(&status.stdout).unwrap()["pid"].as_u64().unwrap();
+    let shown = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    for line in ["SigBlk:\t0000000000000000", "Umask:\t0077"] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    assert_eq!(
+        (fields[2], fields[3], fields[4]),
+        (&*pid.to_string(), &*pid.to_string(), "0"),
+        "its group and session, no terminal"
+    );
     let environment = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
     let names: Vec<&str> = environment.split('\0').filter_map(|set| Some(set.split_once('=')?.0)).collect();
     let known = ["HOME", "TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_RUNTIME_DIR"];
@@ -260,10 +295,91 @@ fn a_token_goes_first() {
     client.initialize();
     assert!(client.ask("tools/list", json!({})).to_string().contains("word-count_count"));
     client.end();
-    desk.file("token", &token);
+    let file = desk.file("token", &token);
+    let by_file = ["mcp", "--socket", &socket, "--token-file", "token"];
+    for mode in [0o644, 0o640, 0o604, 0o620] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let refused = desk.run(&by_file);
+        refused.fails(2, &["can be read by others", &format!("its mode {mode:04o}"), "chmod 600"]);
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let mut client = Bridge::start(&mut desk.command(&["mcp", "--socket", &socket, "--token-file", "token"]));
     client.initialize();
     client.end();
     let mut refused = Bridge::start(&mut desk.command(&["mcp", "--socket", &socket]));
     assert_eq!(refused.initialize()["error"]["data"]["error"]["kind"], "unauthenticated");
 }
+
+#[test]
+fn a_token_that_is_removed_opens_nothing_more_and_closes_what_it_opened() {
+    let policy = format!(
+        "{POLICY}[agents.web]\nis = {{ token = true }}\ntools.word-count = {{}}\n[agents.other]\nis = {{ token = true }}\ntools.word-count = {{}}\n"
+    );
+    let desk = desk(&["word-count"], &policy);
+    let served = Served::start(&desk);
+    let token = |agent: &str| desk.run(&["serve", "token", "add", agent]).stdout.trim().to_owned();
+    let (first, second, other) = (token("web"), token("web"), token("other"));
+    let client = |agent: &str, token: &str| {
+        let socket = served.socket(agent).to_str().unwrap();
+        let mut client = Bridge::start(desk.command(&["mcp", "--socket", socket]).env("TOLLGATE_TOKEN", token));
+        client.initialize();
+        client
+    };
+    let (mut removed, mut kept, mut apart) = (client("web", &first), client("web", &second), client("other", &other));
+    let list = desk.run(&["serve", "token", "list"]).stdout;
+    let hash = list.lines().find_map(|line| line.strip_prefix("web  ")).unwrap();
+    assert_eq!(desk.run(&["serve", "token", "remove", "web", "--start", hash]).stdout, "removed 1\n");
+    let mut line = String::new();
+    assert_eq!(removed.stdout.read_line(&mut line).unwrap(), 0, "closed: {line}");
+    for client in [&mut kept, &mut apart] {
+        let called =
+            client.ask("tools/call", json!({ "name": "word-count_count", "arguments": { "folder": "/docs" } }));
+        assert_eq!(called["result"]["isError"], false, "{called}");
+    }
+    assert!(removed.child.wait().unwrap().success());
+    let mut again = Bridge::start(
+        desk.command(&["mcp", "--socket", served.socket("web").to_str().unwrap()]).env("TOLLGATE_TOKEN", &first),
+    );
+    assert_eq!(again.initialize()["error"]["data"]["error"]["kind"], "unauthenticated");
+    kept.end();
+    apart.end();
+    let said = served.stop();
+    assert!(said.contains("a token of the agent `web` was removed: 1 connections are closed"), "{said}");
+}
+
+#[test]
+fn a_socket_of_somebody_else_in_a_folder_of_all_gets_nothing() {
+    let desk = desk(&["word-count"], POLICY);
+    if !rustix::process::geteuid().is_root() {
+        return skipped("somebody else's socket takes root");
+    }
+    // A folder as `/tmp`, root's, in which another user listens.
+    let folder = desk.path("shared");
+    fs::create_dir(&folder).unwrap();
+    for above in folder.ancestors().take_while(|above| above.starts_with(desk.path(""))) {
+        fs::set_permissions(above, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
+    let socket = folder.join("tollgate.sock");
+    let program = "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen()\nprint('here', flush=True)\n\
+                   c = s.accept()[0]\nprint(c.recv(1000), flush=True)";
+    let mut other = Command::new("python3");
+    let other = other.args(["-c", program]).arg(&socket).current_dir("/").stdout(Stdio::piped());
+    let mut other = std::os::unix::process::CommandExt::uid(other, NOBODY).spawn().unwrap();
+    let mut heard = BufReader::new(other.stdout.take().unwrap());
+    let mut line = String::new();
+    heard.read_line(&mut line).unwrap();
+    assert_eq!(line, "here\n");
+    let mut command = desk.command(&["mcp", "--socket", socket.to_str().unwrap()]);
+    let mut client = Bridge::start(command.env("TOLLGATE_TOKEN", "tollgate_secret"));
+    client.say(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }));
+    let said = client.errors();
+    assert!(said.contains(&format!("the user {NOBODY} listens at")), "{said}");
+    assert_eq!(client.child.wait().unwrap().code(), Some(2));
+    line.clear();
+    heard.read_line(&mut line).unwrap();
+    assert_eq!(line, "b''\n", "nothing was said to it");
+    other.wait().unwrap();
+}
+
+const NOBODY: u32 = 65_534;

@@ -231,7 +231,7 @@ fn a_denial_says_what_why_and_who_could_allow_it() {
           rule      fs:/docs:list
           why       it is not granted
           function  wasi:filesystem/types.[method]descriptor.open-at
-          to allow  in tollgate.toml: fs."/docs" under [tools.word-count]: access = ["read", "list"]
+          to allow  in tollgate.toml: fs."/docs" = { …, access = ["read", "list"] } under [tools.word-count]
                     or for one run: --grant 'fs:/docs=FOLDER/docs:read,list'
           call      CALL
     "#]]
@@ -249,13 +249,14 @@ fn a_cap_says_which_and_where_to_raise_it() {
     let ran = desk.run(&["run", "tools/spin.wasm", "--grant", "limit:fuel=100000"]);
     expect![[r#"
         stopped by a cap: `limits.fuel` is 100000
-          to raise  in tollgate.toml: limits.fuel = … under [tools.spin], or --grant limit:fuel=…
+          to raise  in tollgate.toml: limits.fuel = 200000 under [tools.spin]
+                    or for one run: --grant limit:fuel=200000
           call      CALL
     "#]]
     .assert_eq(&ran.golden());
     desk.place("eat-memory");
     let ran = desk.run(&["run", "tools/eat-memory.wasm", "--op", "attack"]);
-    ran.says(&["to raise  in tools/eat-memory.toml: memory under [limits], which is 16MiB there"]);
+    ran.says(&["to raise  in tools/eat-memory.toml: memory = \"32MiB\" under [limits]"]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(super) struct Asks(mpsc::Sender<Job>);
 enum Job {
     Tools(oneshot::Sender<Result<String, Failure>>),
     Call(CallRequest, oneshot::Sender<Reply>),
+    Receipt(String, oneshot::Sender<Result<String, Failure>>),
 }
 
 /// Does what is asked. Dropping it ends all of it.
@@ -42,6 +43,13 @@ impl Asks {
     pub(super) async fn tools(&self) -> Result<String, Failure> {
         let (give, answer) = oneshot::channel();
         self.0.send(Job::Tools(give)).await.map_err(|_gone| ended())?;
+        answer.await.map_err(|_gone| ended())?
+    }
+
+    /// The receipt of a call.
+    pub(super) async fn receipt(&self, call: String) -> Result<String, Failure> {
+        let (give, answer) = oneshot::channel();
+        self.0.send(Job::Receipt(call, give)).await.map_err(|_gone| ended())?;
         answer.await.map_err(|_gone| ended())?
     }
 
@@ -80,8 +88,13 @@ impl Job {
     async fn done(self, core: Rc<Core>, client: u64) {
         match self {
             Self::Tools(mut give) => {
-                if let Either::First(list) = race(core.tools(client, Format::Mcp), give.closed()).await {
+                if let Either::First(list) = race(core.tools(client, Format::McpByPolicy), give.closed()).await {
                     give.send(list).unwrap_or_default();
+                }
+            }
+            Self::Receipt(call, mut give) => {
+                if let Either::First(receipt) = race(core.receipt(client, call), give.closed()).await {
+                    give.send(receipt).unwrap_or_default();
                 }
             }
             Self::Call(call, mut give) => {

@@ -14,13 +14,15 @@
 
 mod jobs;
 mod lines;
+mod receipt;
 mod result;
 mod web;
 
 use bytes::Bytes;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
-    PaginatedRequestParams, RequestMetaObject, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, RequestMetaObject, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -48,7 +50,7 @@ struct Arguments(Bytes);
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        let mut capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
         if let Some(tools) = &mut capabilities.tools {
             tools.list_changed = Some(true);
         }
@@ -61,9 +63,7 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if request.is_some_and(|request| request.cursor.is_some()) {
-            return Err(ErrorData::invalid_params("no such cursor: the list has one page", None));
-        }
+        one_page(request)?;
         let list = self.asks.tools().await.map_err(|failure| of_failure(&failure))?;
         let Listed { tools } = serde_json::from_str(&list)
             .map_err(|_other| ErrorData::internal_error("the daemon's list is none of MCP", None))?;
@@ -81,9 +81,48 @@ impl ServerHandler for Server {
         let arguments = arguments_of(&context).map_or_else(|| b"{}".to_vec(), |Arguments(bytes)| bytes.to_vec());
         let named = Named::Offered { name: request.name.into_owned() };
         let call = CallRequest { named, arguments, stdin: Vec::new(), claims };
+        let links = takes_links(&context);
         // Whoever takes the request back drops the question, which ends the work.
         match race(self.asks.call(call), context.ct.cancelled()).await {
-            Either::First(reply) => result::of_reply(&reply).map(Into::into),
+            Either::First(reply) => result::of_reply(&reply, links).map(Into::into),
+            Either::Second(()) => Err(ErrorData::internal_error("cancelled by the client", None)),
+        }
+    }
+
+    /// None by itself: whoever has a call's name has its receipt's.
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        one_page(request)?;
+        let mut result = ListResourcesResult::with_all_items(Vec::new());
+        (result.ttl_ms, result.cache_scope) = (Some(LIST_TTL_MS), Some(CacheScope::Private));
+        Ok(result)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        one_page(request)?;
+        let mut result = ListResourceTemplatesResult::with_all_items(vec![receipt::template()]);
+        (result.ttl_ms, result.cache_scope) = (Some(LIST_TTL_MS), Some(CacheScope::Private));
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let Some(call) = receipt::call_of(&request.uri) else {
+            return Err(ErrorData::resource_not_found(receipt::NONE, None));
+        };
+        match race(self.asks.receipt(call.to_owned()), context.ct.cancelled()).await {
+            Either::First(Ok(text)) => Ok(receipt::read(request.uri, text).into()),
+            Either::First(Err(failure)) => Err(receipt::refused(&failure)),
             Either::Second(()) => Err(ErrorData::internal_error("cancelled by the client", None)),
         }
     }
@@ -115,6 +154,19 @@ impl ServerHandler for Server {
         race(listening, race(subscription.cancelled(), self.asks.ended())).await;
         Ok(())
     }
+}
+
+fn one_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        Some(_cursor) => Err(ErrorData::invalid_params("no such cursor: the list has one page", None)),
+        None => Ok(()),
+    }
+}
+
+/// Whether the client's revision has links to resources among the blocks of a result: since 2025-06-18. One that does not say its
+/// revision may be of before.
+fn takes_links(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2025_06_18)
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,12 @@ use crate::protocol::{Claims, Named};
 /// Most bytes of the name of a tool or an operation.
 pub const NAME_BYTES_MAX: usize = 256;
 
+/// Whether a text can be a call's name in the ledger: 32 small hexadecimal digits.
+#[must_use]
+pub fn is_call_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Most bytes of each claim.
 pub const CLAIM_BYTES_MAX: usize = 16 << 10;
 

@@ -1,15 +1,17 @@
 //! A daemon for a gateway that runs in a thread of this process, unsealed: what it answers is said by the names of its tools.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tollgate_gateway::protocol::{
@@ -122,7 +124,7 @@ impl Daemon {
         let asked = self.known.asked.lock().unwrap();
         let tool = |asked: &Asked| match asked {
             Asked::Call { named, .. } => Some(called(named)),
-            Asked::Token { .. } | Asked::Tools { .. } | Asked::Ready => None,
+            Asked::Token { .. } | Asked::Tools { .. } | Asked::Receipt { .. } | Asked::Ready => None,
         };
         asked.iter().filter_map(|(asked, _)| tool(asked)).collect()
     }
@@ -224,8 +226,15 @@ fn serve(mut lane: Connection, known: &Known, limits: GatewayLimits) {
         let [first, stdin, _] = blobs;
         let told: (Told, Blobs) = match asked {
             Asked::Token { .. } => (Told::Token { is_right: first == b"right" }, Blobs::default()),
-            Asked::Tools { format: Format::Mcp, .. } => (Told::Tools, [MCP_LIST.into(), Vec::new(), Vec::new()]),
+            Asked::Tools { format: Format::Mcp | Format::McpByPolicy, .. } => {
+                (Told::Tools, [MCP_LIST.into(), Vec::new(), Vec::new()])
+            }
             Asked::Tools { .. } => (Told::Tools, [b"[{\"name\":\"echo\"}]".to_vec(), Vec::new(), Vec::new()]),
+            Asked::Receipt { call, .. } if call == CALL_ID => (Told::Receipt, [RECEIPT.into(), Vec::new(), Vec::new()]),
+            Asked::Receipt { .. } => {
+                let error = Failure::new("unknown-call", "there is no receipt of this call here");
+                (Told::Failed { call: None, usage: None, error }, Blobs::default())
+            }
             Asked::Ready => (Told::Ready { ready: true, why: Vec::new() }, Blobs::default()),
             Asked::Call { request, named, logs, .. } => {
                 let tool = called(&named);
@@ -251,6 +260,10 @@ fn called(named: &Named) -> String {
         Named::Offered { name } => name.split('_').next().unwrap().to_owned(),
     }
 }
+
+/// A call of which there is a receipt.
+pub(crate) const CALL_ID: &str = "00112233445566778899aabbccddeeff";
+pub(crate) const RECEIPT: &str = "c2sp.org/tlog-proof@v1\nextra AA==\n";
 
 /// What is offered to models.
 pub(crate) const MCP_LIST: &str = r#"{"tools":[{"name":"echo_say","description":"Says it again","inputSchema":{"type":"object"},"outputSchema":{"type":"object"},"annotations":{"readOnlyHint":true,"destructiveHint":false,"idempotentHint":true,"openWorldHint":false}}]}"#;
@@ -400,6 +413,26 @@ impl Client {
     pub(crate) fn post(&mut self, body: &str) -> (String, String) {
         self.send(post("", body));
         self.response()
+    }
+
+    /// Sends lines while answers are read: how many have a result, and how many an error.
+    pub(crate) fn flood(&mut self, lines: &str, answers: usize) -> (usize, usize) {
+        let Socket::Unix(socket) = &self.socket else { panic!("over TCP it is the same") };
+        let mut sends = socket.try_clone().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(move || sends.write_all(lines.as_bytes()).unwrap());
+            let results = (0..answers).filter(|_| self.line().contains("\"result\"")).count();
+            (results, answers - results)
+        })
+    }
+
+    /// Sends bytes with a file beside them.
+    pub(crate) fn send_with(&self, bytes: &[u8], file: BorrowedFd<'_>) {
+        let Socket::Unix(socket) = &self.socket else { panic!("no file goes over TCP") };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let (mut ancillary, files) = (SendAncillaryBuffer::new(&mut space), [file]);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&files)));
+        sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::empty()).unwrap();
     }
 
     pub(crate) fn hang_up(&self) {

@@ -1,6 +1,6 @@
 //! HTTP: what is answered, byte by byte; what is refused, and how.
 
-use crate::daemon::{Daemon, LIMITS, post};
+use crate::daemon::{CALL_ID, Daemon, LIMITS, RECEIPT, post};
 
 const JSON: &str = "\r\ncontent-type: application/json";
 
@@ -74,7 +74,11 @@ fn what_is_no_request_of_ours_is_refused() {
         );
         head
     };
-    refused("GET / HTTP/1.1\r\n\r\n", "404", "no such path: there are /healthz, /readyz, /v1/tools, /v1/call and /mcp");
+    refused(
+        "GET / HTTP/1.1\r\n\r\n",
+        "404",
+        "no such path: there are /healthz, /readyz, /v1/tools, /v1/call, /v1/receipts/CALL and /mcp",
+    );
     let head = refused("DELETE /v1/call HTTP/1.1\r\n\r\n", "405", "this path takes POST");
     assert!(head.contains("\r\nallow: POST"), "{head}");
     let head = refused("POST /healthz HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "405", "this path takes GET");
@@ -93,6 +97,32 @@ fn what_is_no_request_of_ours_is_refused() {
         "unknown key `arguements`, with its value at line 1 column 29; did you mean `arguments`?",
     );
     assert_eq!(daemon.asked(), 0);
+}
+
+#[test]
+fn a_receipt_is_at_its_calls_name() {
+    let daemon = Daemon::start(LIMITS);
+    let mut client = daemon.client();
+    let mut get = |call: &str| {
+        client.send(format!("GET /v1/receipts/{call} HTTP/1.1\r\n\r\n"));
+        client.response()
+    };
+    let (head, body) = get(CALL_ID);
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("\r\ncontent-type: text/plain\r\n"), "{head}");
+    assert_eq!(body, RECEIPT);
+    let (head, body) = get("00000000000000000000000000000000");
+    let none = r#"{"ok":false,"error":{"kind":"unknown-call","message":"there is no receipt of this call here"}}"#;
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    assert_eq!(body, none);
+    for call in ["", "x", &CALL_ID.to_uppercase(), &format!("{CALL_ID}0"), "%2e%2e/call"] {
+        let (head, body) = get(call);
+        assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+        assert_eq!(
+            body,
+            format!(r#"{{"ok":false,"error":{{"kind":"unknown-call","message":"`{call}` is no name of a call"}}}}"#)
+        );
+    }
+    assert_eq!(daemon.asked(), 2);
 }
 
 #[test]

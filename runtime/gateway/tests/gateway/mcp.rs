@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tollgate_gateway::protocol::{Asked, Claims, GatewayLimits, Named, ToGateway};
 
-use crate::daemon::{Client, Daemon, LIMITS, MCP_LIST};
+use crate::daemon::{CALL_ID, Client, Daemon, LIMITS, MCP_LIST, RECEIPT};
 
 /// What a client of the first era opens with.
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}"#;
@@ -45,7 +45,7 @@ fn the_first_era() {
     assert_eq!(client.ask(r#"{"jsonrpc":"2.0","id":9,"method":"ping"}"#), r#"{"jsonrpc":"2.0","id":9,"result":{}}"#);
     let opened = json_of(&client.ask(INITIALIZE));
     assert_eq!(opened["result"]["protocolVersion"], "2025-11-25");
-    assert_eq!(opened["result"]["capabilities"], json!({ "tools": { "listChanged": true } }));
+    assert_eq!(opened["result"]["capabilities"], json!({ "resources": {}, "tools": { "listChanged": true } }));
     assert_eq!(opened["result"]["serverInfo"]["name"], "tollgate");
     client.send(format!("{INITIALIZED}\n"));
     assert_eq!(
@@ -57,7 +57,7 @@ fn the_first_era() {
     );
     assert_eq!(
         client.ask(&call(2, "echo_say", r#"{"b":1.50, "a":"é"}"#)),
-        r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"{\"b\":1.5,\"a\":\"é\"}"}],"structuredContent":{"b":1.5,"a":"é"},"isError":false,"_meta":{"dev.tollgate/call":"c"}}}"#
+        r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"{\"b\":1.5,\"a\":\"é\"}"},{"type":"resource_link","uri":"tollgate://receipt/c","name":"receipt","title":"Receipt of the call","mimeType":"text/plain"}],"structuredContent":{"b":1.5,"a":"é"},"isError":false,"_meta":{"dev.tollgate/call":"c"}}}"#
     );
     assert_eq!(client.ask(&request(3, "ping", "")), r#"{"jsonrpc":"2.0","id":3,"result":{}}"#);
 }
@@ -115,11 +115,11 @@ fn failures_are_results_that_the_model_sees() {
     let mut client = initialized(&daemon);
     assert_eq!(
         client.ask(&call(1, "fail-denied_x", "{}")),
-        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"it is denied\nrule: fs.write\nAnother way is denied too."}],"isError":true,"_meta":{"dev.tollgate/call":"c","dev.tollgate/class":"violation","dev.tollgate/rule":"fs.write"}}}"#
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"it is denied\nrule: fs.write\nAnother way is denied too."},{"type":"resource_link","uri":"tollgate://receipt/c","name":"receipt","title":"Receipt of the call","mimeType":"text/plain"}],"isError":true,"_meta":{"dev.tollgate/call":"c","dev.tollgate/class":"violation","dev.tollgate/rule":"fs.write"}}}"#
     );
     assert_eq!(
         client.ask(&call(2, "fail-arguments_x", "{}")),
-        r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"it is arguments\n- /a: is missing\n- /b: is no text"}],"isError":true,"_meta":{"dev.tollgate/call":"c","dev.tollgate/class":"rejected"}}}"#
+        r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"it is arguments\n- /a: is missing\n- /b: is no text"},{"type":"resource_link","uri":"tollgate://receipt/c","name":"receipt","title":"Receipt of the call","mimeType":"text/plain"}],"isError":true,"_meta":{"dev.tollgate/call":"c","dev.tollgate/class":"rejected"}}}"#
     );
     for class in ["cap", "trap", "tool", "busy", "load", "internal"] {
         let result = &json_of(&client.ask(&call(3, &format!("fail-{class}_x"), "{}")))["result"];
@@ -139,11 +139,61 @@ fn what_is_no_tool_is_an_error_of_the_request() {
     assert_eq!(json_of(&client.ask(&call(2, "echo_say", "[1]")))["error"]["code"], -32602);
     assert_eq!(json_of(&client.ask(&request(3, "tools/call", "")))["error"]["code"], -32602);
     assert_eq!(json_of(&client.ask(&request(4, "tools/list", r#""cursor":"x""#)))["error"]["code"], -32602);
-    for method in ["resources/list", "prompts/list", "logging/setLevel", "completion/complete", "tasks/get", "call"] {
+    for method in
+        ["resources/subscribe", "prompts/list", "logging/setLevel", "completion/complete", "tasks/get", "call"]
+    {
         let answer = json_of(&client.ask(&request(5, method, "")));
         assert!(answer["error"]["code"].as_i64().is_some(), "{method}: {answer}");
     }
     assert_eq!(daemon.calls(), ["nothing"]);
+}
+
+#[test]
+fn a_receipt_is_a_resource_of_its_calls_name() {
+    let daemon = Daemon::start(LIMITS);
+    for (mut client, ask, missing) in [
+        (initialized(&daemon), request as fn(i32, &str, &str) -> String, -32002),
+        (daemon.client(), modern as fn(i32, &str, &str) -> String, -32602),
+    ] {
+        let mut answer = |method: &str, params: &str| json_of(&client.ask(&ask(1, method, params)));
+        let list = answer("resources/list", "");
+        assert_eq!(list["result"]["resources"], json!([]), "{list}");
+        let templates = answer("resources/templates/list", "");
+        let template = &templates["result"]["resourceTemplates"];
+        assert_eq!(template.as_array().unwrap().len(), 1, "{templates}");
+        assert_eq!(template[0]["uriTemplate"], "tollgate://receipt/{call}");
+        for list in ["resources/list", "resources/templates/list"] {
+            assert_eq!(answer(list, r#""cursor":"x""#)["error"]["code"], -32602);
+        }
+        let uri = format!("tollgate://receipt/{CALL_ID}");
+        let read = answer("resources/read", &format!(r#""uri":"{uri}""#));
+        let contents = json!([{ "uri": uri, "mimeType": "text/plain", "text": RECEIPT }]);
+        assert_eq!(read["result"]["contents"], contents, "{read}");
+        let upper = uri.to_uppercase();
+        for uri in
+            ["tollgate://receipt/00000000000000000000000000000000", "tollgate://receipt/", "file:///etc/passwd", &upper]
+        {
+            let none = answer("resources/read", &format!(r#""uri":"{uri}""#));
+            assert_eq!(none["error"]["code"], missing, "{uri}: {none}");
+        }
+    }
+    let asked = daemon.known.asked.lock().unwrap();
+    let calls = asked.iter().filter(|(asked, _)| matches!(asked, Asked::Receipt { .. })).count();
+    assert_eq!(calls, 4, "what can be no call's name is not asked of the daemon");
+}
+
+#[test]
+fn a_client_of_before_2025_06_18_gets_no_link() {
+    let daemon = Daemon::start(LIMITS);
+    for (version, links) in [("2024-11-05", false), ("2025-03-26", false), ("2025-06-18", true), ("2025-11-25", true)] {
+        let mut client = daemon.client();
+        client.ask(&INITIALIZE.replace("2025-11-25", version));
+        client.send(format!("{INITIALIZED}\n"));
+        let content = json_of(&client.ask(&call(1, "echo_say", "{}")))["result"]["content"].clone();
+        let kinds: Vec<&str> =
+            content.as_array().unwrap().iter().map(|block| block["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds.as_slice(), if links { &["text", "resource_link"][..] } else { &["text"] }, "{version}");
+    }
 }
 
 #[test]
@@ -218,6 +268,26 @@ fn a_flood_that_is_not_read_stops_being_read() {
     while client.try_send(ping.as_bytes()).is_ok() {}
     daemon.closed(&client);
     assert_eq!(daemon.asked(), 0);
+}
+
+/// As fast as it can: each is answered or told that it is one too many, and others are served.
+#[test]
+fn a_hundred_thousand_requests_keep_nobody_else_waiting() {
+    const REQUESTS: usize = 100_000;
+    let daemon = Daemon::start(LIMITS);
+    let (mut flooding, mut other) = (initialized(&daemon), daemon.client());
+    let lines: Vec<String> = (0..1_000).map(|id| format!("{}\n", request(id, "tools/list", ""))).collect();
+    let lines = lines.concat();
+    for round in 0..REQUESTS / 1_000 {
+        let (answers, refusals) = flooding.flood(&lines, 1_000);
+        assert_eq!(answers + refusals, 1_000, "each has one answer");
+        assert!(answers > 0, "{refusals}");
+        if round % 10 == 0 {
+            let list = json_of(&other.ask(&modern(round, "tools/list", "")));
+            assert_eq!(list["result"]["tools"], json_of(MCP_LIST)["tools"]);
+        }
+    }
+    assert!(flooding.ask(&request(1, "ping", "")).contains(r#""id":1"#));
 }
 
 #[test]
