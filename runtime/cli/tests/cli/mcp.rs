@@ -1,7 +1,8 @@
 //! MCP on the built program, spoken by hand, over the bridge and over HTTP: a list, a call, a denial, and what the ledger has of them.
-//! What its official clients make of it is in [`official`], what its conformance suite does in [`conformance`], and what packages of
-//! models do with the same tools in [`models`].
+//! What its official clients make of it is in [`official`], what its conformance suite does in [`conformance`], what packages of models do
+//! with the same tools in [`models`], and how programs read what `connect` writes in [`configurations`].
 
+mod configurations;
 mod conformance;
 mod models;
 mod official;

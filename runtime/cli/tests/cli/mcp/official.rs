@@ -213,7 +213,7 @@ fn all_official_clients_see_the_same() {
 }
 
 /// A daemon that a client starts.
-struct Started<'d>(&'d Desk);
+pub(super) struct Started<'d>(pub(super) &'d Desk);
 
 impl Drop for Started<'_> {
     fn drop(&mut self) {
