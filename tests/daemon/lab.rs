@@ -1,6 +1,6 @@
 //! A daemon in this process, on a home of its own with installed tools.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::getpid;
@@ -35,6 +35,11 @@ impl DaemonLab {
 
     pub(crate) fn write_policy(&self, policy: &str) {
         self.home.write_policy(policy);
+    }
+
+    /// Installs a version of a tool.
+    pub(crate) fn install(&self, tool: &str, component: &Path, manifest: &Path) {
+        self.home.install_from(tool, component, manifest);
     }
 
     /// What an operator was told.

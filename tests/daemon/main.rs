@@ -11,6 +11,7 @@
 //! | `bad_clients_take_nothing_from_others` | garbage, half requests, silence, requests without reading an answer, too many connections |
 //! | `a_gateway_that_dies_takes_its_clients_alone` | gateways, workers and the notary killed in the middle of calls |
 //! | `daemons_are_killed_under_load` | rounds of SIGKILL: the daemon, a gateway, the notary, a worker, all of them, while two agents' clients call |
+//! | `each_call_is_answered_by_one_version_while_a_tool_is_replaced` | 1,000 calls while 50 versions are installed one after the other; the ledger names each one's |
 //! | `clients_that_leave_end_their_calls` | end of file, cancelling, in a loop, parked, in the queue |
 //!
 //! `cargo test --test daemon` runs the rounds in short, `cargo xtask soak` at length: `TOLLGATE_SOAK_ROUNDS` sets them, of which each is as
@@ -27,6 +28,7 @@ mod lab;
 mod leaving;
 mod load;
 mod random_kills;
+mod replaced;
 
 use std::process::ExitCode;
 
@@ -35,13 +37,17 @@ use tollgate_workspace::own_main;
 /// This program as a daemon of its own, which can be killed.
 pub(crate) const SERVE: [&str; 2] = ["serve", "--json"];
 
-const TESTS: [(&str, fn()); 7] = [
+const TESTS: [(&str, fn()); 8] = [
     ("eight_clients_lose_no_call", load::eight_clients_lose_no_call),
     ("bad_clients_take_nothing_from_others", hostile::bad_clients_take_nothing_from_others),
     ("a_gateway_that_dies_takes_its_clients_alone", kills::a_gateway_that_dies_takes_its_clients_alone),
     ("daemons_are_killed_under_load", random_kills::daemons_are_killed_under_load),
     ("clients_that_leave_end_their_calls", leaving::clients_that_leave_end_their_calls),
     ("calls_beyond_a_tools_cap_wait_their_turn", leaving::calls_beyond_a_tools_cap_wait_their_turn),
+    (
+        "each_call_is_answered_by_one_version_while_a_tool_is_replaced",
+        replaced::each_call_is_answered_by_one_version_while_a_tool_is_replaced,
+    ),
     ("what_a_tool_logs_comes_while_it_runs", leaving::what_a_tool_logs_comes_while_it_runs),
 ];
 

@@ -39,8 +39,13 @@ impl Home {
 
     fn install(&self, tool: &str) {
         let guest = guest(tool);
+        self.install_from(tool, guest.component.as_ref(), guest.manifest.as_ref());
+    }
+
+    /// Installs a component under a name, beside a daemon too.
+    pub fn install_from(&self, tool: &str, component: &Path, manifest: &Path) {
         let mut command = self.command(&["install", "--name", tool]);
-        command.arg(guest.component).arg("--manifest").arg(guest.manifest);
+        command.arg(component).arg("--manifest").arg(manifest);
         let output = command.output().expect("this program");
         assert!(output.status.success(), "{output:?}");
     }

@@ -43,6 +43,10 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
         && candidate.is(&tool)
         && tool.damage(&store.key, &store.engine).is_empty()
     {
+        if store.registry.is_unfinished() {
+            // A command that was killed may have left something.
+            drop(store.write()?);
+        }
         return print(args, &candidate, &store.registry, None);
     }
     let artifact = candidate.ready(&store, &loaded, &args.ledger)?;

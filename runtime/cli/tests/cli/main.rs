@@ -31,6 +31,7 @@ mod large;
 mod ledger;
 mod long_work;
 mod machines;
+mod many;
 mod mcp;
 mod obeyed;
 mod old_home;

@@ -62,6 +62,10 @@ impl Served {
         &self.sockets.iter().find(|(name, _)| name == agent).unwrap_or_else(|| panic!("{:?}", self.sockets)).1
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap(), signal).unwrap();
     }

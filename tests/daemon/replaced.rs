@@ -1,0 +1,105 @@
+//! Calls while a tool is replaced again and again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::{Value, json};
+use tollgate_audit::{CallId, Digest, Entry};
+
+use crate::lab::DaemonLab;
+
+/// Each call is answered by one version, and the ledger names it.
+pub(crate) fn each_call_is_answered_by_one_version_while_a_tool_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let versions: Vec<Version> = (0..VERSIONS).map(|number| Version::write(folder.path(), number)).collect();
+    let lab = DaemonLab::new(&[], &format!("[tools.{TOOL}]\nlimits = {{ calls = 16 }}\n"));
+    lab.install(TOOL, &versions[0].component, &versions[0].manifest);
+    let (is_done, made) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let answers: Vec<(CallId, String)> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_client| {
+                scope.spawn(|| {
+                    let mut client = lab.connect();
+                    let mut answers = Vec::new();
+                    while !is_done.load(Ordering::SeqCst) || made.load(Ordering::SeqCst) < CALLS {
+                        answers.push(answer(&client.call(TOOL, "run", &json!({}))));
+                        made.fetch_add(1, Ordering::SeqCst);
+                    }
+                    answers
+                })
+            })
+            .collect();
+        for number in 1..=REPLACED {
+            let version = &versions[number % VERSIONS];
+            lab.install(TOOL, &version.component, &version.manifest);
+        }
+        is_done.store(true, Ordering::SeqCst);
+        clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
+    });
+    // The next call has the last one.
+    assert_eq!(answer(&lab.connect().call(TOOL, "run", &json!({}))).1, versions[REPLACED % VERSIONS].answer);
+    let said = lab.said();
+    let entries = lab.end();
+    let component_of: BTreeMap<CallId, Digest> = entries
+        .iter()
+        .filter_map(|entry| if let Entry::Call(call) = entry { Some((call.call, call.component)) } else { None })
+        .collect();
+    assert!(answers.len() >= CALLS, "{}", answers.len());
+    let mut answered: BTreeMap<&str, u64> = BTreeMap::new();
+    for (call, text) in &answers {
+        let version = versions.iter().find(|version| version.answer == *text).expect("an answer of a version");
+        assert_eq!(component_of[call], version.digest, "{call} was answered {text}");
+        *answered.entry(&version.answer).or_default() += 1;
+    }
+    println!("{} calls: {answered:?}", answers.len());
+    assert!(answered.len() > 1, "none was replaced while it was called");
+    // Every other version describes its operation in another way.
+    let is_change =
+        |line: &&String| line.starts_with(&format!("the tool `{TOOL}` is ")) && line.ends_with("changed run");
+    assert!(said.iter().any(|line| is_change(&line)), "{said:?}");
+}
+
+/// A component that answers with its number.
+struct Version {
+    component: PathBuf,
+    manifest: PathBuf,
+    digest: Digest,
+    answer: String,
+}
+
+impl Version {
+    fn write(folder: &Path, number: usize) -> Self {
+        let answer = format!("\"v{number:02}\"");
+        let data = format!("(data (memory $memory) (i32.const 1060) \"{}\")", answer.replace('"', "\\\""));
+        // The answer is at 1060 and has five bytes; what an operation is for is its name, whole or cut.
+        let text = include_str!("../caps.wat")
+            .replace(";;MODULE", &format!(";;MODULE\n    {data}"))
+            .replace(r"\00\00\00\00\10\04\00\00\02\00\00\00", r"\00\00\00\00\24\04\00\00\05\00\00\00");
+        let name_of = r#""\00\04\00\00\03\00\00\00"  ;; description"#;
+        let cut = r#""\00\04\00\00\02\00\00\00"  ;; description"#;
+        let text = if number % 2 == 0 { text } else { text.replace(name_of, cut) };
+        let bytes = wat::parse_str(text).expect("a component");
+        let [component, manifest] = ["wasm", "toml"].map(|end| folder.join(format!("{number}.{end}")));
+        let head = format!("[tool]\nname = \"{TOOL}\"\nversion = \"0.1.{number}\"\n\n[[operations]]\nname = \"run\"\n");
+        fs::write(&component, &bytes).expect("a file");
+        fs::write(&manifest, head).expect("a file");
+        Self { component, manifest, digest: Digest::of(&bytes), answer }
+    }
+}
+
+/// The call, and what it was answered.
+fn answer(told: &Value) -> (CallId, String) {
+    let result = &told["result"];
+    assert_eq!(result["ok"], true, "{told}");
+    (result["call"].as_str().expect("a call").parse().expect("an id"), result["output"].to_string())
+}
+
+const TOOL: &str = "versions";
+/// Fewer than are kept of a tool, so that each is installed several times.
+const VERSIONS: usize = 20;
+const REPLACED: usize = 50;
+const CALLS: usize = 1_000;
+const CLIENTS: usize = 4;
