@@ -50,7 +50,7 @@ impl Reply {
                 Self::Answered(Answered { call: Some(call), output, usage, stdout, stderr })
             }
             Told::Own if is_json(&output) => {
-                Self::Answered(Answered { call: None, output, usage: Value::Null, stdout, stderr })
+                Self::Answered(Answered { call: None, output, usage: RawValue::NULL.to_owned(), stdout, stderr })
             }
             Told::Answered { call, usage } => {
                 let error = Failure::new("output", "what the tool answered is no JSON");

@@ -122,7 +122,7 @@ mod tests {
     fn a_result_of_too_many_values_is_refused_before_it_is_parsed() {
         let of = |values: usize| {
             let output = format!("[{}]", vec!["0"; values - 1].join(","));
-            let told = Told::Answered { call: "c".to_owned(), usage: json!({}) };
+            let told = Told::Answered { call: "c".to_owned(), usage: serde_json::value::RawValue::NULL.to_owned() };
             serde_json::to_value(of_reply(&Reply::of(told, [output.into(), Vec::new(), Vec::new()]), false).unwrap())
                 .unwrap()
         };

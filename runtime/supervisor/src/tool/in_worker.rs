@@ -161,7 +161,7 @@ fn why(error: &CallError) -> String {
 fn withheld(error: CallError, result: Result<Answer, Box<CallFailure>>) -> Box<CallFailure> {
     match result {
         Ok(Answer { usage, streams: output, call, .. }) => {
-            Box::new(CallFailure { error, call: Some(call), usage, output })
+            Box::new(CallFailure { error, call: Some(call), usage, output, help: Vec::new() })
         }
         // It has failed either way.
         Err(failure) => failure,
