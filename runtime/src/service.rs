@@ -94,8 +94,7 @@ impl Config {
 #[derive(Debug)]
 pub struct Tollgate {
     governing: Mutex<Arc<Governing>>,
-    // By the names of the tools that share a worker. While they are loaded, calls that need them wait for their lock.
-    loaded: Mutex<HashMap<Vec<ToolName>, Place>>,
+    loaded: Mutex<Places>,
     known: Known,
     supervisor: Supervisor,
     registry: Registry,
@@ -134,8 +133,43 @@ impl NextPolicy {
     }
 }
 
-/// The place of tools that share a worker, once they are loaded.
+/// The place of tools that share a worker, once they are loaded. While they are, calls that need them wait for its lock.
 type Place = Arc<Mutex<Option<Loaded>>>;
+
+/// The places of the tools that are in use, by the names of those that share a worker: at most [`PLACES_MAX`], of which that one goes
+/// that was not used for longest. It is loaded again with its next call.
+#[derive(Debug, Default)]
+struct Places {
+    // Each with the number of its last use.
+    places: HashMap<Vec<ToolName>, (Place, u64)>,
+    uses: u64,
+}
+
+impl Places {
+    fn get(&mut self, names: &[ToolName]) -> Option<Place> {
+        self.uses += 1;
+        let (place, used) = self.places.get_mut(names)?;
+        *used = self.uses;
+        Some(Arc::clone(place))
+    }
+
+    /// A place, and those that went for it, to be dropped where nobody waits: their workers end.
+    fn make(&mut self, names: &[ToolName]) -> (Place, Vec<Place>) {
+        let mut gone = Vec::new();
+        while self.places.len() >= PLACES_MAX {
+            // One that somebody else has is in use.
+            let idle = self.places.iter().filter(|(_, (place, _))| Arc::strong_count(place) == 1);
+            let Some(oldest) = idle.min_by_key(|(_, (_, used))| *used).map(|(names, _)| names.clone()) else { break };
+            gone.extend(self.places.remove(&oldest).map(|(place, _)| place));
+        }
+        let (place, used) = self.places.entry(names.to_vec()).or_default();
+        *used = self.uses;
+        (Arc::clone(place), gone)
+    }
+}
+
+/// Most tools, or compartments, that are kept loaded.
+const PLACES_MAX: usize = 128;
 
 /// Tools that share a worker, and the policy under which they were loaded.
 #[derive(Debug)]
@@ -522,13 +556,16 @@ impl Tollgate {
 
     /// Where a tool is, or will be, if it is installed: nothing is kept of the names that clients make up.
     fn place(&self, names: &[ToolName], name: &ToolName) -> Result<Place, Box<ToolError>> {
-        if let Some(known) = lock(&self.loaded).get(names) {
-            return Ok(Arc::clone(known));
+        let known = lock(&self.loaded).get(names);
+        if let Some(known) = known {
+            return Ok(known);
         }
         if self.stamp(name)?.is_none() {
             return Err(self.absent(name));
         }
-        Ok(Arc::clone(lock(&self.loaded).entry(names.to_vec()).or_default()))
+        let (place, gone) = lock(&self.loaded).make(names);
+        drop(gone);
+        Ok(place)
     }
 
     fn stamp(&self, name: &ToolName) -> Result<Option<Stamp>, Box<ToolError>> {

@@ -42,6 +42,12 @@ impl DaemonLab {
         self.home.install_from(tool, component, manifest);
     }
 
+    /// Installs what is installed as one tool under another name.
+    pub(crate) fn install_again(&self, tool: &str, name: &str) {
+        let tools = self.home.folder().join("home/tools");
+        std::fs::copy(tools.join(format!("{tool}.json")), tools.join(format!("{name}.json"))).expect("a file");
+    }
+
     /// What an operator was told.
     pub(crate) fn said(&self) -> Vec<String> {
         self.said.lock().expect("a lock").clone()

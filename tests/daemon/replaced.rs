@@ -9,6 +9,8 @@ use std::thread;
 use serde_json::{Value, json};
 use tollgate_audit::{CallId, Digest, Entry};
 
+use tollgate_workspace::processes::{await_that, children_in};
+
 use crate::lab::DaemonLab;
 
 /// Each call is answered by one version, and the ledger names it.
@@ -61,6 +63,30 @@ pub(crate) fn each_call_is_answered_by_one_version_while_a_tool_is_replaced() {
         |line: &&String| line.starts_with(&format!("the tool `{TOOL}` is ")) && line.ends_with("changed run");
     assert!(said.iter().any(|line| is_change(&line)), "{said:?}");
 }
+
+/// More tools are called than are kept: those that were not called for longest go, with their workers, and come again.
+pub(crate) fn workers_are_of_tools_in_use() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let version = Version::write(folder.path(), 0);
+    let lab = DaemonLab::new(&[], "");
+    lab.install(TOOL, &version.component, &version.manifest);
+    let names: Vec<String> = (0..KEPT_MAX + 10).map(|number| format!("tool-{number}")).collect();
+    names.iter().for_each(|name| lab.install_again(TOOL, name));
+    let mut client = lab.connect();
+    for name in names.iter().chain([&names[0], &names[KEPT_MAX + 9]]) {
+        assert_eq!(answer(&client.call(name, "run", &json!({}))).1, version.answer, "{name}");
+        await_that("workers of tools in use alone", || children_in("worker").len() <= KEPT_MAX);
+    }
+    let entries = lab.end();
+    let loads = |name: &str| {
+        let is_of = |entry: &&Entry<'_>| matches!(entry, Entry::Policy(policy) if policy.tool == name);
+        entries.iter().filter(is_of).count()
+    };
+    assert_eq!([&names[0], &names[1], &names[KEPT_MAX + 9]].map(|name| loads(name)), [2, 1, 1]);
+}
+
+/// Tools that a daemon keeps loaded.
+const KEPT_MAX: usize = 128;
 
 /// A component that answers with its number.
 struct Version {

@@ -4,14 +4,16 @@
 //! Everything is compiled before, so that a command is one process. `strace --inject` has each of its system calls fail, or
 //! kills it there.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tollgate::registry::{Registry, Selector};
@@ -28,7 +30,7 @@ struct Lab {
     around: TempDir,
     engine: Engine,
     components: [Digest; 2],
-    found: RefCell<Vec<String>>,
+    found: Mutex<Vec<String>>,
 }
 
 /// What is installed as [`TOOL`]: its current component, and all of them; none, if it is not installed.
@@ -70,21 +72,19 @@ pub(crate) fn registry_faults(scale: Scale) {
     for step in STEPS {
         let base = lab.base(step.before);
         let calls = lab.calls_of(&base, step);
-        let (mut killed, mut failed) = (0, 0);
-        for (call, times) in &calls {
-            for nth in 1..=*times {
-                killed += u64::from(lab.interrupted(&base, step, &format!("{call}:signal=SIGKILL:when={nth}")));
-                // What only reads fails as it does at any other place.
-                if scale.is_soak || CHANGES.contains(&call.as_str()) {
-                    failed += u64::from(lab.interrupted(&base, step, &format!("{call}:error=EIO:when={nth}")));
-                }
-            }
-        }
-        println!("registry_faults: {}: killed at {killed} system calls, {failed} failed", step.name);
         let each: u64 = calls.values().sum();
+        let all = |effect: &str, (call, times): (&String, &u64)| -> Vec<String> {
+            (1..=*times).map(|nth| format!("{call}:{effect}:when={nth}")).collect()
+        };
+        let kills = calls.iter().flat_map(|call| all("signal=SIGKILL", call)).collect();
+        // What only reads fails as it does at any other place.
+        let changes = calls.iter().filter(|(call, _)| scale.is_soak || CHANGES.contains(&call.as_str()));
+        let failures = changes.flat_map(|call| all("error=EIO", call)).collect();
+        let (killed, failed) = (lab.each(&base, step, kills), lab.each(&base, step, failures));
+        println!("registry_faults: {}: killed at {killed} system calls, {failed} failed", step.name);
         assert!(killed * 10 >= each * 9, "{killed} of {each} were met");
     }
-    assert_eq!(lab.found.take(), [""; 0], "see above");
+    assert_eq!(lab.found.into_inner().expect("a lock"), [""; 0], "see above");
 }
 
 /// SIGKILL at random moments, on one home.
@@ -93,6 +93,10 @@ pub(crate) fn registry_kills(scale: Scale) {
     println!("registry_kills: {rounds} rounds of seed {seed}");
     let lab = Lab::new();
     let home = lab.base(&[0, 1]);
+    let started = Instant::now();
+    assert!(lab.command(&home, Does::Update(0)).status().expect("this program").success());
+    // How long one takes is only for the choice of a moment.
+    let life_us = u64::try_from(started.elapsed().as_micros()).expect("less than an age") * 5 / 4;
     let mut hit = 0;
     for round in 0..rounds {
         let mut chance = Chance::of(seed, round);
@@ -107,7 +111,7 @@ pub(crate) fn registry_kills(scale: Scale) {
             (_, _) => Does::Rollback,
         };
         let mut child = lab.command(&home, does).spawn().expect("this program");
-        std::thread::sleep(Duration::from_micros(chance.below(LIFE_US)));
+        thread::sleep(Duration::from_micros(chance.below(life_us)));
         child.kill().expect("killed");
         let status = child.wait().expect("its end");
         hit += u64::from(status.signal().is_some());
@@ -134,7 +138,7 @@ impl Lab {
             let manifest = fs::read_to_string(guest.manifest).expect("a manifest");
             fs::write(tool.join("tool.toml"), manifest.replace("0.1.0", &format!("0.1.{place}"))).expect("a file");
         }
-        let lab = Self { around, engine: Engine::new(1).expect("an engine"), components, found: RefCell::default() };
+        let lab = Self { around, engine: Engine::new(1).expect("an engine"), components, found: Mutex::default() };
         let ready = lab.around.path().join("ready");
         for place in 0..2 {
             // It is compiled, and asked for its operations; what it answers does not matter.
@@ -228,7 +232,7 @@ impl Lab {
 
     /// How often one thread of a command makes each system call at most.
     fn calls_of(&self, base: &Path, step: Step) -> BTreeMap<String, u64> {
-        let (home, log) = (self.place(base), self.around.path().join("log"));
+        let (home, log) = (self.place(base, 0), self.around.path().join("log"));
         let mut command = self.under_strace(&home, step.does, &["-o", log.to_str().expect("text")]);
         assert!(command.status().expect("strace").success(), "{}", step.name);
         assert_eq!(self.state(&home), self.expected(&self.state(base), step.does), "{}", step.name);
@@ -251,9 +255,26 @@ impl Lab {
         calls
     }
 
+    /// Runs a step with each of these faults; how many were met.
+    fn each(&self, base: &Path, step: Step, faults: Vec<String>) -> u64 {
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let (next, faults) = (&next, &faults);
+                    scope.spawn(move || {
+                        let own = std::iter::from_fn(|| faults.get(next.fetch_add(1, Ordering::Relaxed)));
+                        own.filter(|fault| self.interrupted(base, step, fault, thread)).count() as u64
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().expect("a thread")).sum()
+        })
+    }
+
     /// Runs a step with a fault on a copy of a home, and judges what is left; whether the fault was met.
-    fn interrupted(&self, base: &Path, step: Step, fault: &str) -> bool {
-        let (home, log) = (self.place(base), self.around.path().join("log"));
+    fn interrupted(&self, base: &Path, step: Step, fault: &str, thread: usize) -> bool {
+        let (home, log) = (self.place(base, thread), self.around.path().join(format!("log-{thread}")));
         let inject = format!("inject={fault}");
         let (call, _) = fault.split_once(':').expect("a call");
         let trace = format!("trace={call}");
@@ -271,7 +292,7 @@ impl Lab {
         }));
         if judged.is_err() {
             eprintln!("{}, {fault}: {log}", step.name);
-            self.found.borrow_mut().push(format!("{}, {fault}", step.name));
+            self.found.lock().expect("a lock").push(format!("{}, {fault}", step.name));
         }
         log.contains("(INJECTED)") || log.contains("killed by SIGKILL")
     }
@@ -302,8 +323,8 @@ impl Lab {
     }
 
     /// A copy of a home.
-    fn place(&self, base: &Path) -> PathBuf {
-        let home = self.around.path().join("place");
+    fn place(&self, base: &Path, thread: usize) -> PathBuf {
+        let home = self.around.path().join(format!("place-{thread}"));
         fs::remove_dir_all(&home).unwrap_or_default();
         copy(base, &home);
         home
@@ -314,8 +335,7 @@ impl Lab {
         let program = std::env::current_exe().expect("this program");
         command.args(["-f", "-qq", "-s", "0"]).args(options).arg(program).args(self.args(does));
         command.current_dir(self.around.path()).env("TOLLGATE_HOME", home).env_remove("TOLLGATE_LEDGER");
-        let said = File::create(self.around.path().join("said")).expect("a file");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 }
@@ -345,6 +365,9 @@ fn contents(home: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 const TOOL: &str = "a-tool";
 
+/// How many commands are interrupted at once, each on a home of its own.
+const THREADS: usize = 4;
+
 /// What changes something that stays, or decides what is changed.
 const CHANGES: [&str; 11] = [
     "mkdir",
@@ -359,6 +382,3 @@ const CHANGES: [&str; 11] = [
     "flock",
     "getdents64",
 ];
-
-/// The longest that a command is left to itself: some more than it takes.
-const LIFE_US: u64 = 30_000;

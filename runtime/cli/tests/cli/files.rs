@@ -23,7 +23,7 @@ fn unknown_flags_and_commands_get_a_suggestion() {
     let desk = Desk::new();
     desk.run(&["run", "--grnat", "x", "a.wasm"]).fails(2, &["--grnat", "--grant"]);
     desk.run(&["inspct"]).fails(2, &["inspct", "'inspect'"]);
-    desk.run(&["run"]).fails(2, &["<COMPONENT>", "Usage:"]);
+    desk.run(&["run"]).fails(2, &["<TOOL>", "Usage:"]);
     desk.run::<&str>(&[]).fails(2, &["Usage:", "Exit codes"]);
     assert_eq!(desk.run(&["run", "--help"]).code, 0);
     let version = desk.run(&["--version"]);

@@ -221,6 +221,8 @@ fn each_ledger_has_a_name_of_its_own() {
     scheme.fails(2, &["a ledger's name is a URL without its scheme: `example.org/tollgate`"]);
     assert!(!desk.path("bad").exists());
 
+    // One that was run before is not asked again, and needs no ledger.
+    fs::remove_dir_all(desk.home().join("cache")).unwrap();
     let install = ["install", "tools/word-count.wasm", "--ledger", "made"];
     let bad = desk.run(&[&install[..], &["--origin", "two words"]].concat());
     bad.fails(2, &["without spaces and plus signs"]);

@@ -135,11 +135,10 @@ fn a_list_costs_what_it_shows_and_one_tool_costs_itself() {
         fs::read_to_string(log).unwrap().lines().count()
     };
     let (one, many) = (with_tools(1), with_tools(TOOLS));
-    for args in
-        [&["show", "word-count"][..], &["check", "word-count", "read", "/docs/a.txt"], &["inspect", "word-count"]]
-    {
-        let args = [args, &["--grant", "fs:/docs=docs:read,list"]].concat();
-        let args = if args[0] == "show" { &args[..2] } else { &args[..] };
+    let grant = ["--grant", "fs:/docs=docs:read,list"];
+    let check = [&["check", "word-count"][..], &grant, &["read", "/docs/a.txt"]].concat();
+    let inspect = [&["inspect", "word-count"][..], &grant].concat();
+    for args in [&["show", "word-count"][..], &check, &inspect] {
         assert_eq!(made(&one, args), made(&many, args), "{args:?}");
     }
     let (alone, among) = (made(&one, &["list", "--json"]), made(&many, &["list", "--json"]));

@@ -130,8 +130,7 @@ fn a_component_brings_its_manifest_wherever_it_goes() {
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "{\"greeting\":\"Hello, Ada!\"}\n"), "{ran:?}");
     let installed = run(&desk, "elsewhere", &["install", "hello.wasm"]);
     assert!(installed.stdout.starts_with("installed hello 0.1.0 "), "{installed:?}");
-    let kept = fs::read_dir(desk.path("tollgate-home/tools/hello")).unwrap().map(|entry| entry.unwrap().path());
-    let manifest = kept.into_iter().find(|path| path.ends_with("tool.toml")).unwrap();
+    let manifest = desk.stored("hello").manifest;
     assert_eq!(fs::read_to_string(manifest).unwrap(), fs::read_to_string(desk.path("hello/tool.toml")).unwrap());
     // Which of two manifests was reviewed cannot be told.
     desk.file(
