@@ -124,7 +124,8 @@ pub fn unanswered(unanswered: &Unanswered) -> Error {
             Error { kind, message, details }
         }
         Unanswered::Tool(error) => {
-            let is_unknown = matches!(**error, ToolError::Unknown { .. } | ToolError::NoName { .. });
+            let is_unknown =
+                matches!(**error, ToolError::Unknown { .. } | ToolError::NoName { .. } | ToolError::Version { .. });
             let kind = if is_unknown { "unknown-tool" } else { "load" };
             Error { kind: kind.to_owned(), message: with_causes(&**error), details: Map::new() }
         }
