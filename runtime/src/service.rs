@@ -30,7 +30,7 @@ use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
 use tollgate_engine::error::{CallFailure, LoadError, RejectError};
 use tollgate_engine::loading::Provenance;
-use tollgate_engine::operations::OperationText;
+use tollgate_engine::operations::{OperationText, OperationTexts};
 use tollgate_engine::request::{Answer, Caller, Request};
 use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
@@ -195,6 +195,7 @@ struct Source {
     tool: InstalledTool,
     manifest: Manifest,
     manifest_text: String,
+    operations: OperationTexts,
 }
 
 /// A tool under a policy, which has no worker of it yet.
@@ -450,8 +451,8 @@ impl Tollgate {
             return Ok(known);
         }
         let tool = self.installed(&name)?;
-        let prepared = self.prepare(&governing, Arc::new(Source::read(tool)?))?;
-        let described = self.describe(&governing, &prepared)?;
+        let prepared = self.prepare(&governing, Arc::new(Source::read(tool, &self.key)?))?;
+        let described = describe(&governing, &prepared);
         keep(&self.known, &name, &described);
         Ok(described)
     }
@@ -609,7 +610,7 @@ impl Tollgate {
             let known = before.get(name).map(|ready| &ready.source);
             let source = match known.filter(|source| source.tool.stamp() == *stamp) {
                 Some(source) => Arc::clone(source),
-                None => Arc::new(Source::of_whole(self.installed(name)?)?),
+                None => Arc::new(Source::of_whole(self.installed(name)?, &self.key)?),
             };
             prepared.push(self.prepare(governing, source)?);
         }
@@ -629,7 +630,7 @@ impl Tollgate {
         };
         let mut loaded = BTreeMap::new();
         for (one, tool) in prepared.into_iter().zip(tools) {
-            let described = self.describe(governing, &one)?;
+            let described = describe(governing, &one);
             let Prepared { source, grant, folders, .. } = one;
             let name = source.tool.name.clone();
             self.known.keep(&name, &described);
@@ -654,21 +655,20 @@ impl Tollgate {
         Ok(Prepared { source, set, grant, folders })
     }
 
-    fn describe(&self, governing: &Governing, one: &Prepared) -> Result<Arc<Described>, Box<ToolError>> {
-        let Source { tool, manifest, .. } = &*one.source;
-        let operations = tool.operations(&self.key);
-        let operations = operations.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
-        Ok(Arc::new(Described::new((governing.number, tool), manifest, operations, one.set.clone())))
-    }
-
     fn spec(&self, governing: &Governing, one: &Prepared) -> Result<ToolSpec, Box<ToolError>> {
-        let Source { tool, manifest, manifest_text } = &*one.source;
+        let Source { tool, manifest, manifest_text, .. } = &*one.source;
         let artifact: Result<Artifact, StoredError> = tool.artifact(&self.key, &self.engine);
         let artifact = artifact.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
         let declared = Some(tool.installed.declared.as_str());
         let provenance = Provenance { manifest: manifest_text, grant: &governing.text, by: &self.config.by, declared };
         Ok(ToolSpec::new(artifact, manifest, one.set.clone(), provenance))
     }
+}
+
+/// What is known of a tool without its worker.
+fn describe(governing: &Governing, one: &Prepared) -> Arc<Described> {
+    let Source { tool, manifest, operations, .. } = &*one.source;
+    Arc::new(Described::new((governing.number, tool), manifest, operations.clone(), one.set.clone()))
 }
 
 /// The name that is called.
@@ -687,7 +687,7 @@ fn parsed(given: &str) -> Result<ToolName, Box<ToolError>> {
 const TRIES: u32 = 8;
 
 impl Source {
-    fn read(tool: InstalledTool) -> Result<Self, Box<ToolError>> {
+    fn read(tool: InstalledTool, key: &ArtifactKey) -> Result<Self, Box<ToolError>> {
         let name = &tool.name;
         let damaged = |what: String| Box::new(ToolError::Damaged { name: name.clone(), what });
         match tool.with_other_name() {
@@ -702,13 +702,15 @@ impl Source {
             .map_err(|source| ToolError::Manifest { name: name.clone(), source: Box::new(source) })?;
         // Policy and ledger name it as it is installed.
         let manifest = Manifest { name: name.clone(), ..manifest };
-        Ok(Self { tool, manifest, manifest_text })
+        let operations = tool.operations(key);
+        let operations = operations.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
+        Ok(Self { tool, manifest, manifest_text, operations })
     }
 
     /// The same, of a tool whose component was looked at.
-    fn of_whole(tool: InstalledTool) -> Result<Self, Box<ToolError>> {
+    fn of_whole(tool: InstalledTool, key: &ArtifactKey) -> Result<Self, Box<ToolError>> {
         read(&tool, &tool.component(), COMPONENT_BYTES_MAX, tool.installed.component)?;
-        Self::read(tool)
+        Self::read(tool, key)
     }
 }
 

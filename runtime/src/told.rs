@@ -168,7 +168,8 @@ pub fn unanswered(unanswered: &Unanswered) -> Error {
             Error { kind, message, details }
         }
         Unanswered::Tool(error) => {
-            let is_unknown = matches!(**error, ToolError::Unknown { .. } | ToolError::NoName { .. });
+            let is_unknown =
+                matches!(**error, ToolError::Unknown { .. } | ToolError::NoName { .. } | ToolError::Version { .. });
             let kind = if is_unknown { "unknown-tool" } else { "load" };
             let mut details = Map::new();
             if let ToolError::Ungranted(missing) = &**error {

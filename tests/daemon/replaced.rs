@@ -106,7 +106,7 @@ impl Version {
             .replace(r"\00\00\00\00\10\04\00\00\02\00\00\00", r"\00\00\00\00\24\04\00\00\05\00\00\00");
         let name_of = r#""\00\04\00\00\03\00\00\00"  ;; description"#;
         let cut = r#""\00\04\00\00\02\00\00\00"  ;; description"#;
-        let text = if number % 2 == 0 { text } else { text.replace(name_of, cut) };
+        let text = if number.is_multiple_of(2) { text } else { text.replace(name_of, cut) };
         let bytes = wat::parse_str(text).expect("a component");
         let [component, manifest] = ["wasm", "toml"].map(|end| folder.join(format!("{number}.{end}")));
         let head = format!("[tool]\nname = \"{TOOL}\"\nversion = \"0.1.{number}\"\n\n[[operations]]\nname = \"run\"\n");

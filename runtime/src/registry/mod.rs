@@ -165,7 +165,9 @@ impl Registry {
         if has_other_name(&metadata) {
             return Err(FindError::OtherName { path });
         }
-        let mut text = Vec::new();
+        // So that one read is enough, and one more at its end.
+        let length = usize::try_from(metadata.len().min(RECORD_BYTES_MAX)).unwrap_or_default();
+        let mut text = Vec::with_capacity(length + 1);
         file.take(RECORD_BYTES_MAX + 1).read_to_end(&mut text).map_err(unreadable)?;
         if text.len() as u64 > RECORD_BYTES_MAX {
             return Err(unreadable(ErrorKind::FileTooLarge.into()));

@@ -267,14 +267,14 @@ fn tool_swapped(scene: &Scene<'_>) -> Result<Verdict> {
 fn tool_planted(scene: &Scene<'_>) -> Result<Verdict> {
     scene.dir("home/data/tollgate")?;
     let grant = all_of("/data", &scene.place("home/data/tollgate"));
-    let manifest = "[tool]\nname = \"planted\"\nversion = \"1.0.0\"\n\n[[operations]]\nname = \"play\"\n";
+    let digest = format!("sha256:{}", "07".repeat(32));
+    let record = json!({"format": 1, "current": digest, "before": null, "versions": [{"version": "1.0.0", "declared": "planted",
+        "component": digest, "bytes": 7, "manifest": digest, "from": null, "installed_s": 0}]});
     let ran = scene.hostile(
         &["--grant", &grant],
         &json!([
             {"do": "mkdir", "path": "/data/tools"},
-            {"do": "mkdir", "path": "/data/tools/planted"},
-            {"do": "make", "path": "/data/tools/planted/tool.toml", "data": manifest},
-            {"do": "make", "path": "/data/tools/planted/component.wasm", "data": "planted"},
+            {"do": "make", "path": "/data/tools/planted.json", "data": record.to_string()},
         ]),
     )?;
     let listed = scene.tollgate(&["list"])?.done()?.says("planted");
@@ -286,10 +286,10 @@ fn inside_the_tools(scene: &Scene<'_>) -> Result<Verdict> {
     fs::copy(&scene.stage.hostile, &wasm)?;
     scene.file("helper.toml", "[tool]\nname = \"helper\"\nversion = \"1.0.0\"\n\n[[operations]]\nname = \"play\"\n")?;
     scene.tollgate(&["install", &wasm, "--manifest", &manifest])?.done()?;
-    let tool = "home/data/tollgate/tools/helper";
-    let grant = all_of("/tool", &scene.place(tool));
+    let tools = "home/data/tollgate/tools";
+    let grant = all_of("/tools", &scene.place(tools));
     let options = ["--grant", grant.as_str()];
-    overwritten(scene, &options, "/tool/tool.toml", &format!("{tool}/tool.toml"), "swapped", &[HANDS_OVER])
+    overwritten(scene, &options, "/tools/helper.json", &format!("{tools}/helper.json"), "swapped", &[HANDS_OVER])
 }
 
 fn way_to_the_ledger(scene: &Scene<'_>) -> Result<Verdict> {

@@ -304,6 +304,37 @@ fn an_update_shows_what_changes_before_it_is_done() {
     xdg(&desk, &["update", "json-query"]).fails(2, &["cannot read `FOLDER/tools/json-query.wasm`"]);
 }
 
+#[test]
+fn a_pin_is_written_into_the_policy_and_holds() {
+    let desk = installed();
+    let digest = xdg(&desk, &["show", "json-query", "--json"]).json()["component"].as_str().unwrap().to_owned();
+    xdg(&desk, &["policy", "pin", "json-query"]).fails(2, &["there is no policy to write the pin into"]);
+    let text = "# mine\n[tools.json-query]\nlimits.memory = \"64MiB\" # enough\n";
+    let policy = desk.file("own.toml", text);
+    fs::set_permissions(&policy, Permissions::from_mode(0o640)).unwrap();
+    let pinned = xdg(&desk, &["policy", "pin", "json-query", "--policy", "own.toml", "--json"]).json();
+    assert_eq!((&pinned["component"], &pinned["written"]), (&json!(digest), &json!(true)));
+    let written = fs::read_to_string(&policy).unwrap();
+    assert_eq!(written, format!("{text}component = \"{digest}\"\n"));
+    assert_eq!(fs::metadata(&policy).unwrap().permissions().mode() & 0o7777, 0o640);
+    let again = xdg(&desk, &["policy", "pin", "json-query", "--policy", "own.toml"]);
+    assert!(again.stdout.starts_with("is pinned already: json-query to sha256:"), "{again:?}");
+    let run = |tool: &str| xdg(&desk, &[&["run", tool], &QUERY[..], &["--policy", "own.toml"]].concat());
+    assert_eq!(run("json-query").json(), json!({"value": 1}));
+    let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
+    desk.file("tools/json-query.wasm", &other);
+    assert_eq!(xdg(&desk, &["install", "tools/json-query.wasm"]).code, 0);
+    run("json-query").fails(2, &["`json-query`", &digest, &Digest::of(&other).to_string()]);
+    assert_eq!(run(&format!("json-query@{}", &digest[..20])).json(), json!({"value": 1}));
+    // A file that is not read as a policy, or is a link, is left as it is.
+    desk.file("broken.toml", "[tools");
+    assert_eq!(xdg(&desk, &["policy", "pin", "json-query", "--policy", "broken.toml"]).code, 2);
+    std::os::unix::fs::symlink("own.toml", desk.path("link.toml")).unwrap();
+    xdg(&desk, &["policy", "pin", "json-query", "--policy", "link.toml"]).fails(2, &["is not written", "or a link"]);
+    assert_eq!(fs::read_to_string(&policy).unwrap(), written);
+    assert_eq!(fs::read_to_string(desk.path("broken.toml")).unwrap(), "[tools");
+}
+
 /// Each kind of damage is told of its tool, and the others work; what was compiled is compiled again.
 #[test]
 fn doctor_names_damage_by_tool_and_mends_what_was_compiled() {

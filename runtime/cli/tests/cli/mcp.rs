@@ -185,6 +185,42 @@ fn what_is_no_tool_and_what_is_no_argument() {
     client.end();
 }
 
+/// Whoever listens is told of each change of what is installed, and the next list and the next call are of the new version.
+#[test]
+fn a_change_of_what_is_installed_is_told_and_holds_from_the_next_call_on() {
+    let desk = desk(&["word-count"], POLICY);
+    desk.place("json-query");
+    let served = Served::start(&desk);
+    let mut client = Bridge::start(&mut desk.command(&["mcp"]));
+    client.initialize();
+    let list = |client: &mut Bridge| client.ask("tools/list", json!({})).to_string();
+    assert!(list(&mut client).contains("\"word-count_count\""));
+    let query = json!({ "name": "word-count_query", "arguments": { "document": { "a": 1 }, "pointer": "/a" } });
+    // Another tool altogether, as the next version.
+    let update = ["update", "word-count", "tools/json-query.wasm", "--yes"];
+    for (args, is_query) in
+        [(&update[..], true), (&["rollback", "word-count"], false), (&["rollback", "word-count"], true)]
+    {
+        let changed = desk.run(args);
+        assert_eq!(changed.code, 0, "{changed:?}");
+        assert_eq!(client.hear()["method"], "notifications/tools/list_changed", "{args:?}");
+        let list = list(&mut client);
+        assert_eq!(list.contains("\"word-count_query\""), is_query, "{args:?}: {list}");
+        assert_eq!(list.contains("\"word-count_count\""), !is_query, "{args:?}: {list}");
+        let called = client.ask("tools/call", query.clone());
+        assert_eq!(called["result"]["structuredContent"] == json!({ "value": 1 }), is_query, "{args:?}: {called}");
+    }
+    assert_eq!(desk.run(&["remove", "word-count"]).code, 0);
+    assert_eq!(client.hear()["method"], "notifications/tools/list_changed");
+    assert_eq!(client.ask("tools/call", query)["error"]["code"], -32602);
+    client.end();
+    let said = served.stop();
+    assert!(
+        said.contains("the tool `word-count` is 0.1.0 sha256:") && said.contains("its operations: added "),
+        "{said}"
+    );
+}
+
 #[test]
 fn an_alias_is_the_name_and_a_reload_tells_of_it() {
     let desk = desk(&["word-count"], POLICY);
@@ -308,7 +344,7 @@ fn a_token_goes_first() {
     client.initialize();
     client.end();
     let mut refused = Bridge::start(&mut desk.command(&["mcp", "--socket", &socket]));
-    assert_eq!(refused.initialize()["error"]["data"]["error"]["kind"], "unauthenticated");
+    assert_eq!(refused.ask("ping", json!({}))["error"]["data"]["error"]["kind"], "unauthenticated");
 }
 
 #[test]

@@ -137,6 +137,21 @@ pub(crate) fn calls(desk: &Desk) -> Vec<Value> {
         .collect()
 }
 
+/// A daemon calls current versions; another one is a run of its own, with grants of its own, on the same ledger.
+#[test]
+fn a_version_by_name_is_no_call_to_a_daemon() {
+    let desk = desk(&["word-count"], POLICY);
+    let served = Served::start(&desk);
+    let refused = Rpc::connect(served.socket("local")).call("word-count@0.1.0", "count", &json!({ "folder": "/docs" }));
+    assert_eq!(refused["error"]["data"]["error"]["kind"], "unknown-tool", "{refused}");
+    assert!(refused.to_string().contains("`word-count@0.1.0` names a version of a tool"), "{refused}");
+    let count = ["run", "word-count@0.1.0", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+    desk.run(&count).fails(2, &["needs what nothing grants"]);
+    assert_eq!(desk.run(&[&count[..], &["--grant", "fs:/docs=docs:read,list"]].concat()).json()["files"], 2);
+    drop(served.stop());
+    assert_eq!(desk.called(), ["count"]);
+}
+
 #[test]
 fn a_call_is_answered_over_json_rpc_over_http_and_by_run() {
     let desk = desk(&["word-count"], POLICY);
