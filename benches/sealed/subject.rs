@@ -179,7 +179,7 @@ fn one((thread, recorder): &mut (&mut ExecutorThread, &Recorder), tool: &LoadedT
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
     let before = Instant::now();
     let call_id = recorder.next_call(now_ms());
-    let answer = thread.call(tool, &request, (call_id, None), None, || Ok(None)).expect("an answer");
+    let answer = thread.call(tool, &request, (call_id, None), None, || Ok(())).expect("an answer");
     let took = before.elapsed();
     assert_eq!(answer.output, call.answer);
     nanos(took)

@@ -1,7 +1,6 @@
 //! Check, record, permit. Must never hand out a proof for a call that is not in the ledger's hands.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,25 +24,8 @@ pub(crate) use permit::{Checked, Failed, Performed, Spent, WayOut};
 pub struct Gate {
     set: Arc<CapabilitySet>,
     trail: CallTrail,
-    first: Option<First>,
     quota_left: Vec<u64>,
     counters: Vec<Counter>,
-}
-
-/// What must be done before a guest acquires anything.
-pub struct First(Box<dyn FnOnce() -> Result<(), String> + Send>);
-
-impl First {
-    /// Done on the thread of the guest, which waits. The error says why nothing may be acquired.
-    pub fn new(first: impl FnOnce() -> Result<(), String> + Send + 'static) -> Self {
-        Self(Box::new(first))
-    }
-}
-
-impl fmt::Debug for First {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("First").finish_non_exhaustive()
-    }
 }
 
 /// How often a function was called, whether or not each call was recorded by itself.
@@ -89,12 +71,6 @@ pub enum Refused {
         /// What the ledger said.
         source: AppendError,
     },
-    /// What must be done first failed, so that nothing may be acquired: the instance ends.
-    #[error("{why}")]
-    NotFirst {
-        /// Why.
-        why: String,
-    },
     /// The call may add no more to the ledger, so nothing more can be done that is recorded: the instance ends.
     #[error("{function} is not recorded, and nothing was done: {asked} asked for by `limits.{}`, {limit} allowed", cap.as_str())]
     RecordsFull {
@@ -117,12 +93,7 @@ impl Gate {
     #[must_use]
     pub fn new(set: Arc<CapabilitySet>, trail: CallTrail) -> Self {
         let quota_left = set.fs.iter().map(|fs| fs.write_quota).collect();
-        Self { set, trail, first: None, quota_left, counters: Vec::with_capacity(COUNTERS_USUAL) }
-    }
-
-    /// Has this done before the guest acquires anything: never, if it acquires nothing.
-    pub fn must_first(&mut self, first: First) {
-        self.first = Some(first);
+        Self { set, trail, quota_left, counters: Vec::with_capacity(COUNTERS_USUAL) }
     }
 
     /// The capability set in force.
@@ -248,9 +219,6 @@ impl Gate {
     fn record_intent(&mut self, call: Call, rule: Rule<'_>) -> Result<Permit, Refused> {
         if !call.acquires() && self.set.record == RecordScope::Acquire {
             return Ok(Permit::new(call, None));
-        }
-        if let Some(First(first)) = self.first.take() {
-            first().map_err(|why| Refused::NotFirst { why })?;
         }
         let function = call.function();
         let facts = call.facts();

@@ -17,7 +17,7 @@ mod view;
 
 pub use ctx::{CallFacts, GateCtx, GateInput};
 pub use fs::Preview;
-pub use gate::{Counter, First, Gate, Permit, Refused, Violation};
+pub use gate::{Counter, Gate, Permit, Refused, Violation};
 pub use host::{Exited, FAIL, Failed, FolderGone, UNNAMEABLE};
 pub use linker::{INTERFACES, OWN_INTERFACE, add_to_linker, links};
 pub use stdio::{HearsStderr, Stdout};

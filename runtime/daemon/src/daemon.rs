@@ -27,7 +27,7 @@ use tollgate::notary::{NotaryFailure, NotaryProcess};
 use tollgate::service::{Config, OpenError, Tollgate};
 use tollgate_audit::Digest;
 use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
-use tollgate_system::{ProcessCommand, lock, of_call, of_thread};
+use tollgate_system::{ProcessCommand, give_back_memory, lock, of_call, of_thread};
 
 use crate::door::{AGENTS, Door, Place};
 use crate::fault::{Fault, ReloadError};
@@ -393,6 +393,11 @@ impl Shared {
                 let all = [self.wakes.as_fd(), operator.as_fd()].into_iter().chain(listeners);
                 let mut polled: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
                 match poll(&mut polled, Some(&LOOK_EVERY)) {
+                    Ok(0) => {
+                        // Nobody has come for as long as that.
+                        give_back_memory();
+                        Vec::new()
+                    }
                     Ok(_) => polled.iter().map(|fd| !fd.revents().is_empty()).collect::<Vec<_>>(),
                     Err(Errno::INTR) => Vec::new(),
                     Err(_no_memory) => {

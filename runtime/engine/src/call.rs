@@ -13,7 +13,7 @@ use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_sandbox::{Enforced, trap};
 use tollgate_wasi_proxy::{
-    CallFacts, Exited, Failed, First, FolderGone, Gate, GateCtx, GateInput, HearsStderr, Refused, Stdout,
+    CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, HearsStderr, Refused, Stdout,
 };
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
@@ -48,9 +48,8 @@ impl ExecutorThread {
         &self.executor
     }
 
-    /// Runs a call. Once the tool has accepted the request, `keep` stores what the policy wants of it, or returns what does so before
-    /// the guest acquires anything; if that fails, the guest does not run, or ends there. `hears` gets what the guest writes to its
-    /// standard error, while it runs.
+    /// Runs a call. Once the tool has accepted the request, `keep` stores what the policy wants of it; if that fails, the guest
+    /// does not run. `hears` gets what the guest writes to its standard error, while it runs.
     ///
     /// # Errors
     ///
@@ -61,7 +60,7 @@ impl ExecutorThread {
         request: &Request<'_>,
         (call, salt): (CallId, Option<Salt>),
         hears: Option<HearsStderr>,
-        keep: impl FnOnce() -> Result<Option<First>, CallError>,
+        keep: impl FnOnce() -> Result<(), CallError>,
     ) -> Result<Answer, Box<CallFailure>> {
         let limits = tool.identity.set.limits;
         let moment = Moment::now(limits);
@@ -95,7 +94,7 @@ impl ExecutorThread {
     ) -> Result<Vec<wit::Operation>, Box<CallFailure>> {
         let moment = Moment::now(identity.set.limits);
         let order = RunOrder { identity, stdin: Bytes::new(), caller: &Caller::default(), moment, hears: None };
-        let ran = self.run(pre, order, &Asked::Describe, noted, || Ok(None));
+        let ran = self.run(pre, order, &Asked::Describe, noted, || Ok(()));
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Describe(operations) => Ok(operations),
             Answered::Invoke(_) => Err(CallError::Internal("an answer to another question".into())),
@@ -111,7 +110,7 @@ impl ExecutorThread {
         order: RunOrder<'_>,
         asked: &Asked<'_>,
         noted: &Noted,
-        accept: impl FnOnce() -> Result<Option<First>, CallError>,
+        accept: impl FnOnce() -> Result<(), CallError>,
     ) -> Ran {
         let RunOrder { identity, stdin, caller, moment, hears } = order;
         let Moment { started, wall_start, .. } = moment;
@@ -123,11 +122,10 @@ impl ExecutorThread {
         let recorded = trail.flush();
         let is_on_record = recorded.is_ok();
         let accepted = recorded.map_err(|error| CallError::Unrecorded(with_causes(&error))).and_then(|()| {
-            let first = accept()?;
-            if withdrawable.flag.is_set() { Err(CallError::Cancelled) } else { Ok(first) }
+            accept()?;
+            if withdrawable.flag.is_set() { Err(CallError::Cancelled) } else { Ok(()) }
         });
-        let mut gate = Gate::new(Arc::clone(&identity.set), trail);
-        let accepted = accepted.map(|first| first.into_iter().for_each(|first| gate.must_first(first)));
+        let gate = Gate::new(Arc::clone(&identity.set), trail);
         let call =
             CallFacts { id: noted.call, session: caller.session().map(str::to_owned), deadline: moment.deadline };
         let input = GateInput { stdin, wall_start, monotonic_start: started, call };
@@ -442,7 +440,7 @@ fn refusal(refused: &Refused, limits: &Limits) -> CallError {
         Refused::RecordsFull { cap, asked, limit, .. } => {
             CapHit { cap: *cap, asked: Some(*asked), limit: *limit }.into()
         }
-        Refused::Unrecorded { .. } | Refused::NotFirst { .. } | _ => CallError::Unrecorded(with_causes(refused)),
+        Refused::Unrecorded { .. } | _ => CallError::Unrecorded(with_causes(refused)),
     }
 }
 

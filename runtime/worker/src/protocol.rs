@@ -51,18 +51,14 @@ pub struct Ask {
 /// The worker answers. The blobs are the output, and what the guest wrote to its two streams.
 ///
 /// ```text
-/// Ask ─▶ entry `call` ─▶ guest ─────────────────────────────────────────────────▶ Answered or Failed
-///                    │     └─▶ Accepted ─▶ salt and texts kept ─▶ Go ─▶ guest ─┘
+/// Ask ─▶ entry `call` ─▶ Accepted ─▶ salt and texts kept ─▶ Go ─▶ guest ─▶ Answered or Failed
 ///                    └─▶ Failed (rejected)
 /// ```
-///
-/// Before a guest acquires anything, the supervisor keeps what the policy wants of its call. Of a call that acquires nothing it does so
-/// at the end, which saves a round trip.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Said {
-    /// The call is on record, its request is accepted, and its guest is about to acquire something: it goes on once the supervisor says
-    /// [`Go`]. Said once, and only of a call with a salt: of other calls nothing is kept.
+    /// The call is on record and its request is accepted. The guest runs once the supervisor says [`Go`]. Said once, and only of a
+    /// call with a salt: of other calls nothing is kept.
     Accepted,
     /// The third blob is what the guest has just written to its standard error. Only for a call that asks for it, and before its
     /// end, which has all of it again.
@@ -76,8 +72,6 @@ pub enum Said {
     Failed {
         /// How.
         failure: CallFailure,
-        /// Whether its request was accepted.
-        is_accepted: bool,
     },
     /// The question made no sense: nothing ran, and nothing is on record.
     Senseless {
@@ -90,12 +84,12 @@ pub enum Said {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Go {
-    /// What the policy wants of the call is kept: the guest may go on.
+    /// What the policy wants of the call is kept: the guest may run.
     Run,
     /// It cannot be kept: the call ends.
     End {
         /// Why.
-        why: String,
+        error: CallError,
     },
 }
 

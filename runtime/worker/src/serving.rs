@@ -14,7 +14,7 @@ use tollgate_engine::tool::LoadedTool;
 use tollgate_ipc::Connection;
 use tollgate_sandbox::Enforced;
 use tollgate_system::{held, lock};
-use tollgate_wasi_proxy::{First, HearsStderr};
+use tollgate_wasi_proxy::HearsStderr;
 
 use super::Unloaded;
 use super::after::{After, AfterSealed, ThreadKind};
@@ -132,14 +132,13 @@ fn answer(
     ask: &Ask,
     texts: [Vec<u8>; 2],
 ) -> (Said, [Vec<u8>; 3]) {
-    let mut is_accepted = false;
-    match run(thread, tools, connection, (ask, &mut is_accepted), texts) {
+    match run(thread, tools, connection, ask, texts) {
         Ok(Ok(Answer { output, usage, streams, call: _ })) => {
             (Said::Answered { usage }, [output.into_bytes(), streams.stdout, streams.stderr])
         }
         Ok(Err(mut failure)) => {
             let streams = std::mem::take(&mut failure.output);
-            (Said::Failed { failure: *failure, is_accepted }, [Vec::new(), streams.stdout, streams.stderr])
+            (Said::Failed { failure: *failure }, [Vec::new(), streams.stdout, streams.stderr])
         }
         Err(what) => {
             let error = CallError::Internal(format!("the supervisor asks what makes no sense: {what}"));
@@ -154,7 +153,7 @@ fn run(
     thread: &mut ExecutorThread,
     tools: &[LoadedTool],
     connection: &Arc<Mutex<Connection>>,
-    (ask, is_accepted): (&Ask, &mut bool),
+    ask: &Ask,
     [arguments, stdin]: [Vec<u8>; 2],
 ) -> Result<Ended, String> {
     let tool = tools.get(ask.tool).ok_or("a tool that is not here")?;
@@ -162,16 +161,7 @@ fn run(
     let arguments = String::from_utf8(arguments).map_err(|error| error.to_string())?;
     let (operation, caller) = (ask.operation.as_str(), ask.caller.clone());
     let request = Request { operation, arguments: &arguments, stdin: stdin.into(), caller };
-    let keep = || {
-        *is_accepted = true;
-        if salt.is_none() {
-            return Ok(None);
-        }
-        let connection = Arc::clone(connection);
-        let keep = move || ask_supervisor(&mut lock(&connection));
-        // What is heard of the guest meanwhile is no less than its answer.
-        if ask.hears { keep().map(|()| None).map_err(CallError::Unrecorded) } else { Ok(Some(First::new(keep))) }
-    };
+    let keep = || if salt.is_some() { ask_supervisor(&mut lock(connection)) } else { Ok(()) };
     let hears = ask.hears.then(|| {
         let connection = Arc::clone(connection);
         // A supervisor that is gone is no error here: this process ends with it.
@@ -183,11 +173,11 @@ fn run(
 
 /// Has the supervisor keep what the policy wants of a call, and waits for its answer without a limit: this process ends with its
 /// supervisor.
-fn ask_supervisor(connection: &mut Connection) -> Result<(), String> {
-    let nobody = |error| format!("the supervisor does not keep the call: {error}");
+fn ask_supervisor(connection: &mut Connection) -> Result<(), CallError> {
+    let nobody = |error| CallError::Unrecorded(format!("the supervisor does not keep the call: {error}"));
     connection.send(&Said::Accepted, [b"", b"", b""], None).map_err(nobody)?;
     match connection.receive::<Go>(ASK_LIMITS, None).map_err(nobody)?.0 {
         Go::Run => Ok(()),
-        Go::End { why } => Err(why),
+        Go::End { error } => Err(error),
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, Carries, FileId, FsCall, FsCapability, FsPath, GrantIndex, POLICY_NAME, Reach,
@@ -62,21 +62,6 @@ impl Roots {
             Ok(below) => probe(root, below, follow),
             Err(_fault) => UNUSABLE,
         })
-    }
-
-    /// As [`Self::look`] for a regular file that no link stands for, in one system call; none where it takes more to know what
-    /// stands there: by name only, so that a link on the way may lead elsewhere than the way that an opening may take. What is
-    /// opened is compared with this, and looked at by [`Self::look`] where it is another file.
-    pub(crate) fn glance(&self, path: &FsPath) -> Result<Option<Target>, Failed> {
-        let root = self.of(path)?;
-        if root.hidden || root.patterned || root.mounts || root.fs.hides_policies() {
-            return Ok(None);
-        }
-        let Ok(below) = path.resolved() else { return Ok(None) };
-        let Ok(stat) = statat(root.fd(), below, AtFlags::SYMLINK_NOFOLLOW) else {
-            return Ok(None);
-        };
-        Ok(Some(target_by(&stat)).filter(|target| matches!(target, Target::File { .. })))
     }
 
     /// Looks at a name that is to be made, moved or removed. A link in the last place is the name itself; one on the way is
@@ -331,13 +316,10 @@ pub(super) fn names_of(stat: &Stat) -> u64 {
 
 /// The kind and identity of an open descriptor.
 pub(crate) fn target_of(fd: &OwnedFd) -> Target {
-    fstat(fd).map_or(Target::Unknown, |stat| target_by(&stat))
-}
-
-fn target_by(stat: &Stat) -> Target {
+    let Ok(stat) = fstat(fd) else { return Target::Unknown };
     let id = FileId { device: stat.st_dev, inode: stat.st_ino };
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Target::File { id, links: names_of(stat) },
+        FileType::RegularFile => Target::File { id, links: names_of(&stat) },
         FileType::Directory => Target::Folder { id },
         FileType::Symlink => Target::Link { id },
         FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {

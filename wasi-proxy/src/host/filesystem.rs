@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use crate::fs::{self, Flush, Listing, Name, Next, Opened, READ_BYTES_MAX};
+use crate::fs::{self, Flush, Listing, Name, Next, Opened, Probe, READ_BYTES_MAX};
 use crate::gate::{Failed, Gate, Performed, Spent};
 use crate::handle::{Held, Origin};
 use crate::view::GateView;
@@ -86,13 +86,8 @@ impl HostDescriptor for GateView<'_> {
         let new = flags.create && (flags.exclusive || path.folder_only());
         let follow = path.ending() == Ending::Dot || ((flags.follow || path.folder_only()) && !new);
         let flags = OpenFlags { follow, ..flags };
-        let mut glanced = self.ctx.roots.glance(&path).map_err(failed)?;
         for _race in 0..RACES_MAX {
-            let is_glance = glanced.is_some();
-            let target = match glanced.take() {
-                Some(target) => target,
-                None => self.look(&path, flags.follow)?.target,
-            };
+            let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
             let quota_left = if flags.create { self.ctx.gate.quota_left(path.grant) } else { 0 };
             let call = Call::Fs(FsCall::OpenAt { path: path.clone(), flags, target, handles_open, quota_left });
@@ -100,8 +95,6 @@ impl HostDescriptor for GateView<'_> {
             match fs::open(permit, &self.ctx.roots) {
                 Performed { result: Ok(Opened::Same(opened)), spent } => return self.push_opened(opened, spent),
                 Performed { result: Ok(Opened::Raced), spent } => self.ctx.gate.raced(spent),
-                // A link on the way, which only a look follows as an opening does.
-                Performed { result: Err(Failed::Escapes(_)), spent } if is_glance => self.ctx.gate.raced(spent),
                 Performed { result: Err(failed), spent } => {
                     return self.settle_effect(Performed { result: Err(failed), spent });
                 }

@@ -13,10 +13,7 @@ impl From<Refused> for FsError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Denied(violation) => fs_code(violation.reason).into(),
-            Refused::Killed(_)
-            | Refused::Unrecorded { .. }
-            | Refused::NotFirst { .. }
-            | Refused::RecordsFull { .. } => Self::trap(refused),
+            Refused::Killed(_) | Refused::Unrecorded { .. } | Refused::RecordsFull { .. } => Self::trap(refused),
         }
     }
 }
@@ -34,10 +31,7 @@ impl From<Refused> for SocketError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Denied(_) => SocketCode::AccessDenied.into(),
-            Refused::Killed(_)
-            | Refused::Unrecorded { .. }
-            | Refused::NotFirst { .. }
-            | Refused::RecordsFull { .. } => Self::trap(refused),
+            Refused::Killed(_) | Refused::Unrecorded { .. } | Refused::RecordsFull { .. } => Self::trap(refused),
         }
     }
 }
@@ -49,10 +43,7 @@ impl From<Refused> for StreamError {
                 let code = fs_errno(violation.reason);
                 Self::LastOperationFailed(wasmtime::Error::from(std::io::Error::from(code)))
             }
-            Refused::Killed(_)
-            | Refused::Unrecorded { .. }
-            | Refused::NotFirst { .. }
-            | Refused::RecordsFull { .. } => Self::Trap(refused.into()),
+            Refused::Killed(_) | Refused::Unrecorded { .. } | Refused::RecordsFull { .. } => Self::Trap(refused.into()),
         }
     }
 }

@@ -136,7 +136,7 @@ impl Resident {
         };
         let _at = control.cancel.as_ref().map(|cancel| cancel.at(withdraws()));
         let hears = control.hears.clone().map(|hears| Box::new(move |bytes: &[u8]| hears(bytes)) as HearsStderr);
-        let keep = || private.keep_arguments(&keeping, request.arguments).map(|()| None);
+        let keep = || private.keep_arguments(&keeping, request.arguments);
         let call = (keeping.call, keeping.salt);
         let ended = self.process.on_thread(|thread| thread.call(&self.loaded, request, call, hears, keep));
         let ended = ended.map_err(|error| before(CallError::Internal(with_causes(&error))))?;

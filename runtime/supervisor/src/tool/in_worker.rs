@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::CallId;
 use tollgate_capability::Limits;
-use tollgate_engine::error::{CallError, CallFailure, LoadError, with_causes};
+use tollgate_engine::error::{CallError, CallFailure, LoadError};
 use tollgate_engine::private::Keeping;
 use tollgate_engine::request::{Answer, Request};
 use tollgate_ipc::{Connection, ConnectionError, MessageLimits};
@@ -59,8 +59,7 @@ impl InWorker {
             .and_then(|ended| private.keep_result(&keeping, ended))
     }
 
-    /// Has the worker run a call, and keeps what the policy wants of it once it is accepted: at the end, or earlier if the worker asks
-    /// for it.
+    /// Has the worker run a call. Once the worker says that the call is on record and accepted, what the policy wants of it is kept.
     fn ask(
         &self,
         using: &Using,
@@ -76,13 +75,15 @@ impl InWorker {
         let until = Some(self.answer_by(limits));
         let ask = Ask::new(self.place, request.operation, &request.caller, keeping.call, keeping.salt);
         let ask = ask.hearing(control.hears.is_some());
-        let keep = || self.group.shared.private.keep_arguments(keeping, request.arguments);
-        let mut kept = keeping.salt.is_none().then_some(Ok(()));
         let mut said = connection
             .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], until)
             .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
-        if kept.is_none() && matches!(said, Ok((Said::Accepted, _))) {
-            let go = kept.insert(keep()).as_ref().map_or_else(|error| Go::End { why: why(error) }, |()| Go::Run);
+        let was_accepted = matches!(said, Ok((Said::Accepted, _)));
+        let mut may_answer = keeping.salt.is_none();
+        if !may_answer && was_accepted {
+            let kept = self.group.shared.private.keep_arguments(keeping, request.arguments);
+            may_answer = kept.is_ok();
+            let go = kept.map_or_else(|error| Go::End { error }, |()| Go::Run);
             said = connection
                 .send(&go, [b"", b"", b""], until)
                 .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
@@ -91,17 +92,12 @@ impl InWorker {
             hears(bytes);
             said = connection.receive::<Said>(said_limits(limits), until);
         }
-        let was_accepted = kept.is_some() && keeping.salt.is_some();
         let error = match said {
-            Ok((said, blobs)) => match ended(said, blobs, keeping.call, kept.as_ref()) {
+            Ok((said, blobs)) => match ended(said, blobs, keeping.call, may_answer) {
                 Some(_ended) if connection.is_ahead() => worker.lost("it says more than it was asked"),
-                Some(Ended { result, is_accepted }) => {
+                Some(ended) => {
                     worker.give_back(connection);
-                    let kept = if is_accepted && kept.is_none() { keep() } else { Ok(()) };
-                    return Ok(match kept {
-                        Ok(()) => result,
-                        Err(error) => Err(withheld(error, result)),
-                    });
+                    return Ok(ended);
                 }
                 None => worker.lost("it gave an answer that makes no sense"),
             },
@@ -111,10 +107,6 @@ impl InWorker {
         let error = if control.is_cancelled() { CallError::Cancelled } else { error };
         // Where the notary cannot be asked any more, as when the supervisor ends, the worker's word counts.
         let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
-        if is_on_record && kept.is_none() {
-            // What broke a worker is what people will look for. The call has failed either way.
-            keep().ok();
-        }
         let call = is_on_record.then_some(keeping.call);
         Err(Box::new(CallFailure { call, ..*CallFailure::before(error) }))
     }
@@ -123,48 +115,25 @@ impl InWorker {
 /// How a call ended, if its worker lives and made sense; else how the worker failed the call.
 type Heard = Result<Result<Answer, Box<CallFailure>>, Box<CallFailure>>;
 
-/// How a call ended, as its worker says.
-struct Ended {
-    result: Result<Answer, Box<CallFailure>>,
-    is_accepted: bool,
-}
-
-/// How a call ended, as its worker says; `None` if that makes no sense. A guest that the supervisor has ended has no answer.
+/// How a call ended, as its worker says; `None` if that makes no sense. A call has an answer only if what the policy wants of it is
+/// kept.
 fn ended(
     said: Said,
     [output, stdout, stderr]: [Vec<u8>; 3],
     call: CallId,
-    kept: Option<&Result<(), CallError>>,
-) -> Option<Ended> {
+    may_answer: bool,
+) -> Option<Result<Answer, Box<CallFailure>>> {
     let streams = tollgate_wasi_proxy::Stdout { stdout, stderr };
     match said {
-        Said::Answered { usage } if !matches!(kept, Some(Err(_))) => {
-            let answer = Answer { output: String::from_utf8(output).ok()?, usage, streams, call };
-            Some(Ended { result: Ok(answer), is_accepted: true })
+        Said::Answered { usage } if may_answer => {
+            Some(Ok(Answer { output: String::from_utf8(output).ok()?, usage, streams, call }))
         }
-        Said::Failed { failure, is_accepted } => {
+        Said::Failed { failure } => {
             let on_record = failure.call.map(|_its_own| call);
-            let failure = CallFailure { call: on_record, output: streams, ..failure };
-            Some(Ended { result: Err(Box::new(failure)), is_accepted })
+            Some(Err(Box::new(CallFailure { call: on_record, output: streams, ..failure })))
         }
-        Said::Senseless { error } => Some(Ended { result: Err(CallFailure::before(error)), is_accepted: false }),
+        Said::Senseless { error } => Some(Err(CallFailure::before(error))),
         Said::Accepted | Said::Wrote | Said::Answered { .. } => None,
-    }
-}
-
-/// Why something is not kept, as the call's error will say it again.
-fn why(error: &CallError) -> String {
-    if let CallError::Unrecorded(why) = error { why.clone() } else { with_causes(error) }
-}
-
-/// A call of which not all is kept that the policy wants: it has no answer.
-fn withheld(error: CallError, result: Result<Answer, Box<CallFailure>>) -> Box<CallFailure> {
-    match result {
-        Ok(Answer { usage, streams: output, call, .. }) => {
-            Box::new(CallFailure { error, call: Some(call), usage, output, help: Vec::new() })
-        }
-        // It has failed either way.
-        Err(failure) => failure,
     }
 }
 

@@ -265,5 +265,5 @@ fn invoke(
     arguments: &str,
 ) -> Result<Answer, Box<CallFailure>> {
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
-    thread.call(tool, &request, (CallId([2; 16]), None), None, || Ok(None))
+    thread.call(tool, &request, (CallId([2; 16]), None), None, || Ok(()))
 }
