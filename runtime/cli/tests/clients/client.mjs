@@ -49,7 +49,8 @@ tell('tools', { tools: (await client.listTools()).tools });
 
 for (const [name, args] of plan.calls) {
   const result = await client.callTool({ name, arguments: args });
-  const texts = result.content.map((block) => block.text);
+  // Behind them stands a link to the receipt, which is of each call its own.
+  const texts = result.content.filter((block) => block.type === "text").map((block) => block.text);
   const structured = result.structuredContent ?? null;
   const isSame = structured === null || isDeepStrictEqual(JSON.parse(texts[0]), structured);
   tell('called', { texts, structured, isSame, isError: result.isError, meta: result._meta });
