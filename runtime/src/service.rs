@@ -38,7 +38,7 @@ use tollgate_system::{ProcessCommand, lock};
 
 use crate::described::{Described, Known};
 use crate::help::{self, Granted};
-use crate::offers::{Aliases, aliases_of};
+use crate::offers::{Aliases, aliases_of, unwrapped_input, wrapped_output};
 use crate::registry::{COMPONENT_BYTES_MAX, FindError, InstalledTool, Registry, Stamp, StoredError};
 
 /// The places and names that a [`Tollgate`] needs. Nothing is read from the environment.
@@ -175,6 +175,8 @@ const PLACES_MAX: usize = 128;
 #[derive(Debug)]
 struct Loaded {
     under: u64,
+    /// All of them, also those that cannot be used.
+    stamps: Stamps,
     tools: BTreeMap<ToolName, Arc<Ready>>,
 }
 
@@ -268,7 +270,7 @@ pub enum ToolError {
         given: String,
     },
     /// Its record cannot be used.
-    #[error("the installed tool `{name}` cannot be used, `tollgate doctor --fix` may mend it: {source}")]
+    #[error("the installed tool `{name}` cannot be used, {}: {source}", help_of(source))]
     Record {
         /// The tool.
         name: ToolName,
@@ -313,6 +315,16 @@ pub enum ToolError {
     /// The supervisor does not take it.
     #[error(transparent)]
     Load(#[from] LoadError),
+}
+
+fn help_of(error: &FindError) -> &'static str {
+    match error {
+        FindError::Older { .. } => "`tollgate doctor --fix` moves it",
+        FindError::Unreadable { .. }
+        | FindError::NoRecord { .. }
+        | FindError::OtherName { .. }
+        | FindError::Choice(_) => "`tollgate doctor` says more",
+    }
 }
 
 /// Why a call has no answer.
@@ -446,15 +458,29 @@ impl Tollgate {
     ) -> Result<Arc<Described>, Box<ToolError>> {
         let name = parsed(name)?;
         let governing = self.governing();
-        let stamp = self.stamp(&name)?.ok_or_else(|| self.absent(&name))?;
-        if let Some(known) = self.known.get(&name, governing.number, stamp) {
-            return Ok(known);
+        let mut tries = TRIES;
+        loop {
+            let stamp = self.stamp(&name)?.ok_or_else(|| self.absent(&name))?;
+            if let Some(known) = self.known.get(&name, governing.number, stamp) {
+                return Ok(known);
+            }
+            tries -= 1;
+            match self.read_for_a_look(&governing, &name) {
+                Ok(described) => {
+                    keep(&self.known, &name, &described);
+                    return Ok(described);
+                }
+                // A version that was removed while it was read, since another took its place.
+                Err(_) if tries > 0 && self.stamp(&name)? != Some(stamp) => {}
+                Err(error) => return Err(error),
+            }
         }
-        let tool = self.installed(&name)?;
-        let prepared = self.prepare(&governing, Arc::new(Source::read(tool, &self.key)?))?;
-        let described = describe(&governing, &prepared);
-        keep(&self.known, &name, &described);
-        Ok(described)
+    }
+
+    fn read_for_a_look(&self, governing: &Governing, name: &ToolName) -> Result<Arc<Described>, Box<ToolError>> {
+        let source = Source::read(self.installed(name)?, &self.key)?;
+        // Whoever looks starts nothing: the trust store remembers nothing of it.
+        Ok(describe(governing, &self.prepare(governing, Arc::new(source), false)?))
     }
 
     /// Looks again at the tools that are in use, and says of each whose operations are others than before, once: a line for each.
@@ -488,15 +514,32 @@ impl Tollgate {
     ///
     /// [`Unanswered`]; [`CallError::Busy`](tollgate_engine::error::CallError::Busy) where its turn does not come.
     pub fn call(&self, call: &Call<'_>, control: &Control) -> Result<Answer, Unanswered> {
+        self.call_as(call, control, false)
+    }
+
+    /// As [`Tollgate::call`], of an operation as it is offered to models: where its arguments or results stand in an object for them,
+    /// they do here, by the version of the tool that answers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Tollgate::call`].
+    pub fn call_offered(&self, call: &Call<'_>, control: &Control) -> Result<Answer, Unanswered> {
+        self.call_as(call, control, true)
+    }
+
+    fn call_as(&self, call: &Call<'_>, control: &Control, is_offered: bool) -> Result<Answer, Unanswered> {
         let (ready, governing) = self.tool_and_policy(call.tool).map_err(|error| {
             // Whoever may not call it does not learn what the operator grants it.
             let is_theirs = self.governing().is_theirs(call, |agent, tool| agent.tools.contains_key(tool));
             if is_theirs { error } else { Box::new(ToolError::Unknown { name: call.tool.to_owned() }) }
         })?;
         let chosen = ready.operation(call.operation);
+        let operation = chosen.as_ref().map_or_else(|_none| call.operation.unwrap_or_default(), |name| name.as_str());
+        let wrapping = if is_offered { ready.described.wrapping(operation) } else { (false, false) };
+        let (is_input_wrapped, is_output_wrapped) = wrapping;
         let request = Request {
-            operation: chosen.as_ref().map_or_else(|_none| call.operation.unwrap_or_default(), |name| name.as_str()),
-            arguments: call.arguments,
+            operation,
+            arguments: if is_input_wrapped { unwrapped_input(call.arguments) } else { call.arguments },
             stdin: call.stdin.clone(),
             caller: call.caller.clone(),
         };
@@ -505,7 +548,11 @@ impl Tollgate {
             return Err(ready.unanswered(ready.tool.turn_down(&request, error.into())));
         }
         let control = Control { waits_its_turn: true, ..control.clone() };
-        ready.tool.call_with(&request, &control).map_err(|failure| ready.unanswered(failure))
+        let mut answer = ready.tool.call_with(&request, &control).map_err(|failure| ready.unanswered(failure))?;
+        if is_output_wrapped {
+            answer.output = wrapped_output(&answer.output);
+        }
+        Ok(answer)
     }
 
     /// Ends every worker, and waits until all records are on disk and the notary is gone ([`Supervisor::finish`]).
@@ -541,13 +588,17 @@ impl Tollgate {
                 *loaded = None;
                 return Err(self.absent(&name));
             }
-            if !loaded.as_ref().is_some_and(|loaded| loaded.is(governing.number, &stamps)) {
+            let is_as_before = |loaded: &Loaded| loaded.under == governing.number && loaded.stamps == stamps;
+            // One that was left out is tried again whenever it is called.
+            if !loaded.as_ref().is_some_and(|loaded| is_as_before(loaded) && loaded.tools.contains_key(&name)) {
                 tries -= 1;
-                match self.load(&governing, &stamps, loaded.take()) {
-                    Ok(new) => *loaded = Some(new),
+                let (new, refused) = self.load(&governing, &stamps, loaded.take(), &name);
+                *loaded = Some(new);
+                match refused {
+                    None => {}
                     // A version that was removed while it was read, since another took its place.
-                    Err(_) if tries > 0 && self.stamps(&names)? != stamps => continue,
-                    Err(error) => return Err(error),
+                    Some(_) if tries > 0 && self.stamps(&names)? != stamps => continue,
+                    Some(error) => return Err(error),
                 }
             }
             let ready = loaded.as_ref().and_then(|loaded| loaded.tools.get(&name)).map(Arc::clone);
@@ -602,45 +653,91 @@ impl Tollgate {
         compartment.cloned().unwrap_or_else(|| vec![name.clone()])
     }
 
-    /// Hands tools to the supervisor. Unchanged tools keep their worker.
-    fn load(&self, governing: &Governing, stamps: &Stamps, before: Option<Loaded>) -> Result<Loaded, Box<ToolError>> {
+    /// Hands tools to the supervisor. Unchanged tools keep their worker. One that cannot be used is left out, so that those that share a
+    /// worker with it are called all the same; of the tool that is wanted, why.
+    fn load(
+        &self,
+        governing: &Governing,
+        stamps: &Stamps,
+        before: Option<Loaded>,
+        wanted: &ToolName,
+    ) -> (Loaded, Option<Box<ToolError>>) {
         let before = before.map(|before| before.tools).unwrap_or_default();
-        let mut prepared = Vec::new();
+        let mut left_out = LeftOut { wanted, why: None };
+        let mut members = Vec::new();
         for (name, stamp) in stamps {
-            let known = before.get(name).map(|ready| &ready.source);
-            let source = match known.filter(|source| source.tool.stamp() == *stamp) {
-                Some(source) => Arc::clone(source),
-                None => Arc::new(Source::of_whole(self.installed(name)?, &self.key)?),
-            };
-            prepared.push(self.prepare(governing, source)?);
+            members.extend(left_out.unless_refused(name, self.member(governing, (name, *stamp), &before)));
         }
-        let is_as_before = |one: &Prepared| {
-            let tool = &one.source.tool;
-            before.get(&tool.name).is_some_and(|ready| {
-                ready.described.component == tool.installed.component && ready.described.set == one.set
-            })
+        let mut loaded = Loaded { under: governing.number, stamps: stamps.clone(), tools: BTreeMap::new() };
+        let added = match self.added(governing, members, &before, &mut left_out) {
+            Ok(added) => added,
+            Err(error) => return (loaded, left_out.why.or(Some(error))),
         };
-        let are_as_before = before.len() == prepared.len() && prepared.iter().all(is_as_before);
-        let tools: Vec<Tool> = if are_as_before {
-            let kept = |one: &Prepared| before.get(&one.source.tool.name).map(|ready| ready.tool.clone());
-            prepared.iter().filter_map(kept).collect()
-        } else {
-            let specs = prepared.iter().map(|one| self.spec(governing, one)).collect::<Result<Vec<_>, _>>()?;
-            self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?
-        };
-        let mut loaded = BTreeMap::new();
-        for (one, tool) in prepared.into_iter().zip(tools) {
+        for (one, tool) in added {
             let described = describe(governing, &one);
             let Prepared { source, grant, folders, .. } = one;
             let name = source.tool.name.clone();
             self.known.keep(&name, &described);
-            loaded.insert(name, Arc::new(Ready { described, tool, grant, source, _folders: folders }));
+            loaded.tools.insert(name, Arc::new(Ready { described, tool, grant, source, _folders: folders }));
         }
-        Ok(Loaded { under: governing.number, tools: loaded })
+        (loaded, left_out.why)
+    }
+
+    /// One of the tools that share a worker, and what the supervisor needs of it, unless that is as before.
+    fn member(
+        &self,
+        governing: &Governing,
+        (name, stamp): (&ToolName, Stamp),
+        before: &BTreeMap<ToolName, Arc<Ready>>,
+    ) -> Result<(Prepared, Option<ToolSpec>), Box<ToolError>> {
+        let ready = before.get(name);
+        let source = match ready.map(|ready| &ready.source).filter(|source| source.tool.stamp() == stamp) {
+            Some(source) => Arc::clone(source),
+            None => Arc::new(Source::of_whole(self.installed(name)?, &self.key)?),
+        };
+        let one = self.prepare(governing, source, true)?;
+        let is_as_before = ready.is_some_and(|ready| {
+            let (was, is) = (&ready.source.tool.installed, &one.source.tool.installed);
+            // The manifest is on record with each worker.
+            was.component == is.component && was.manifest == is.manifest && ready.described.set == one.set
+        });
+        let spec = if is_as_before { None } else { Some(self.spec(governing, &one)?) };
+        Ok((one, spec))
+    }
+
+    /// These tools, as the supervisor has them: in the worker of before, where all are as they were.
+    fn added(
+        &self,
+        governing: &Governing,
+        members: Vec<(Prepared, Option<ToolSpec>)>,
+        before: &BTreeMap<ToolName, Arc<Ready>>,
+        left_out: &mut LeftOut<'_>,
+    ) -> Result<Vec<(Prepared, Tool)>, Box<ToolError>> {
+        if before.len() == members.len() && members.iter().all(|(_, spec)| spec.is_none()) {
+            let kept = |(one, _): (Prepared, _)| {
+                let tool = before.get(&one.source.tool.name).map(|ready| ready.tool.clone());
+                tool.map(|tool| (one, tool))
+            };
+            return Ok(members.into_iter().filter_map(kept).collect());
+        }
+        let (mut added, mut specs) = (Vec::new(), Vec::new());
+        for (one, spec) in members {
+            let spec = spec.map_or_else(|| self.spec(governing, &one), Ok);
+            if let Some(spec) = left_out.unless_refused(&one.source.tool.name, spec) {
+                specs.push(spec);
+                added.push(one);
+            }
+        }
+        if specs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tools = self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?;
+        Ok(added.into_iter().zip(tools).collect())
     }
 
     /// The capability set that a policy gives a tool, with its folders open.
-    fn prepare(&self, governing: &Governing, source: Arc<Source>) -> Result<Prepared, Box<ToolError>> {
+    /// The trust store remembers whose policies count in them where something `starts`.
+    fn prepare(&self, governing: &Governing, source: Arc<Source>, starts: bool) -> Result<Prepared, Box<ToolError>> {
         let (grants, tool) = (&governing.grants, &source.tool);
         let subject = Subject { name: &tool.name, digest: tool.installed.component.0, installed: true };
         let grant = grants.bind(subject, same_file_as(&tool.component())).map_err(ToolError::from)?.grant;
@@ -649,7 +746,7 @@ impl Tollgate {
         let places = governing.places.clone().with(Deciding::Component, &tool.component());
         let places = &places.with(Deciding::Manifest, &tool.manifest());
         let store = self.config.trust.clone().map(TrustStore::new);
-        let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts: true, places, bounds: None };
+        let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts, places, bounds: None };
         let folders =
             open_folders(&mut set, nesting).map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
         Ok(Prepared { source, set, grant, folders })
@@ -749,10 +846,23 @@ impl Ready {
     }
 }
 
-impl Loaded {
-    fn is(&self, under: u64, stamps: &Stamps) -> bool {
-        let own = self.tools.iter().map(|(name, ready)| (name, ready.source.tool.stamp()));
-        self.under == under && own.eq(stamps.iter().map(|(name, stamp)| (name, *stamp)))
+/// Why the tool that is wanted is left out. Others are left out in silence: whoever calls them is told.
+struct LeftOut<'n> {
+    wanted: &'n ToolName,
+    why: Option<Box<ToolError>>,
+}
+
+impl LeftOut<'_> {
+    fn unless_refused<T>(&mut self, name: &ToolName, made: Result<T, Box<ToolError>>) -> Option<T> {
+        match made {
+            Ok(made) => Some(made),
+            Err(error) => {
+                if name == self.wanted {
+                    self.why = Some(error);
+                }
+                None
+            }
+        }
     }
 }
 

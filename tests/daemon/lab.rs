@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::getpid;
 use serde_json::Value;
+use tollgate::registry::Registry;
 use tollgate_audit::{Entry, read};
 use tollgate_daemon::Daemon;
 use tollgate_workspace::home::Home;
@@ -46,6 +47,13 @@ impl DaemonLab {
     pub(crate) fn install_again(&self, tool: &str, name: &str) {
         let tools = self.home.folder().join("home/tools");
         std::fs::copy(tools.join(format!("{tool}.json")), tools.join(format!("{name}.json"))).expect("a file");
+    }
+
+    /// The compiled code of an installed tool.
+    pub(crate) fn artifact(&self, tool: &str) -> PathBuf {
+        let registry = Registry::new(self.home.folder().join("home/tools"));
+        let found = registry.find(&tool.parse().expect("a name")).expect("a record");
+        found.expect("an installed tool").artifact_file()
     }
 
     /// What an operator was told.

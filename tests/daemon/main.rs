@@ -12,6 +12,8 @@
 //! | `a_gateway_that_dies_takes_its_clients_alone` | gateways, workers and the notary killed in the middle of calls |
 //! | `daemons_are_killed_under_load` | rounds of SIGKILL: the daemon, a gateway, the notary, a worker, all of them, while two agents' clients call |
 //! | `each_call_is_answered_by_one_version_while_a_tool_is_replaced` | 1,000 calls while 50 versions are installed one after the other; the ledger names each one's |
+//! | `a_manifest_that_was_replaced_alone_is_on_record` | the same component under another manifest |
+//! | `a_damaged_tool_is_alone_refused_in_its_compartment` | one of two tools that share a worker is damaged, then mended |
 //! | `workers_are_of_tools_in_use` | more tools than are kept loaded are called |
 //! | `clients_that_leave_end_their_calls` | end of file, cancelling, in a loop, parked, in the queue |
 //!
@@ -38,7 +40,7 @@ use tollgate_workspace::own_main;
 /// This program as a daemon of its own, which can be killed.
 pub(crate) const SERVE: [&str; 2] = ["serve", "--json"];
 
-const TESTS: [(&str, fn()); 9] = [
+const TESTS: [(&str, fn()); 11] = [
     ("eight_clients_lose_no_call", load::eight_clients_lose_no_call),
     ("bad_clients_take_nothing_from_others", hostile::bad_clients_take_nothing_from_others),
     ("a_gateway_that_dies_takes_its_clients_alone", kills::a_gateway_that_dies_takes_its_clients_alone),
@@ -48,6 +50,11 @@ const TESTS: [(&str, fn()); 9] = [
     (
         "each_call_is_answered_by_one_version_while_a_tool_is_replaced",
         replaced::each_call_is_answered_by_one_version_while_a_tool_is_replaced,
+    ),
+    ("a_manifest_that_was_replaced_alone_is_on_record", replaced::a_manifest_that_was_replaced_alone_is_on_record),
+    (
+        "a_damaged_tool_is_alone_refused_in_its_compartment",
+        replaced::a_damaged_tool_is_alone_refused_in_its_compartment,
     ),
     ("workers_are_of_tools_in_use", replaced::workers_are_of_tools_in_use),
     ("what_a_tool_logs_comes_while_it_runs", leaving::what_a_tool_logs_comes_while_it_runs),

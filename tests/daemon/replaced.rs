@@ -64,6 +64,56 @@ pub(crate) fn each_call_is_answered_by_one_version_while_a_tool_is_replaced() {
     assert!(said.iter().any(|line| is_change(&line)), "{said:?}");
 }
 
+/// Its calls are on record under the new manifest.
+pub(crate) fn a_manifest_that_was_replaced_alone_is_on_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let version = Version::write(folder.path(), 0);
+    let lab = DaemonLab::new(&[], "");
+    lab.install(TOOL, &version.component, &version.manifest);
+    let mut client = lab.connect();
+    answer(&client.call(TOOL, "run", &json!({})));
+    let text = fs::read_to_string(&version.manifest).expect("a file");
+    let manifests = [text.clone(), text.replace("0.1.0", "0.1.1")];
+    fs::write(&version.manifest, &manifests[1]).expect("a file");
+    lab.install(TOOL, &version.component, &version.manifest);
+    answer(&client.call(TOOL, "run", &json!({})));
+    answer(&client.call(TOOL, "run", &json!({})));
+    let entries = lab.end();
+    let on_record: Vec<Digest> = entries
+        .iter()
+        .filter_map(|entry| if let Entry::Policy(policy) = entry { Some(policy.manifest) } else { None })
+        .collect();
+    // One more for the component's being asked for its operations.
+    let [first, second] = manifests.map(|text| Digest::of(text.as_bytes()));
+    assert_eq!(on_record, [first, first, second]);
+}
+
+/// One that is damaged is refused, and those that share its worker are called all the same.
+pub(crate) fn a_damaged_tool_is_alone_refused_in_its_compartment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let versions = [0, 1].map(|number| Version::write(folder.path(), number));
+    let lab = DaemonLab::new(&[], "[compartments]\nboth = [\"versions\", \"broken\"]\n");
+    lab.install(TOOL, &versions[0].component, &versions[0].manifest);
+    lab.install("broken", &versions[1].component, &versions[1].manifest);
+    let artifact = lab.artifact("broken");
+    let whole = fs::read(&artifact).expect("a file");
+    fs::write(&artifact, &whole[..50]).expect("a file");
+    let mut client = lab.connect();
+    for _again in 0..2 {
+        assert_eq!(answer(&client.call(TOOL, "run", &json!({}))).1, versions[0].answer);
+        let refused = client.call("broken", "run", &json!({}));
+        assert!(
+            refused["error"].to_string().contains("what was compiled of the installed tool `broken` is refused"),
+            "{refused}"
+        );
+    }
+    // It is back as soon as it is mended.
+    fs::write(&artifact, &whole).expect("a file");
+    assert_eq!(answer(&client.call("broken", "run", &json!({}))).1, versions[1].answer);
+    assert_eq!(answer(&client.call(TOOL, "run", &json!({}))).1, versions[0].answer);
+    lab.end();
+}
+
 /// More tools are called than are kept: those that were not called for longest go, with their workers, and come again.
 pub(crate) fn workers_are_of_tools_in_use() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -313,7 +313,7 @@ impl Lab {
         };
         assert_eq!(
             names(&home.join("tools")),
-            [&format!("{TOOL}.json"), "components.sha256", "lock"],
+            [".lock", &format!("{TOOL}.json"), "components.sha256"],
             "nothing is left"
         );
         assert_eq!(names(&home.join("tools/components.sha256")).len(), all.len(), "nothing is left over");

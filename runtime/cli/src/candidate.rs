@@ -11,7 +11,7 @@ use super::args::{GrantArgs, NewLedgerArgs};
 use super::cause::{Place, advice};
 use super::exit::Failure;
 use super::load::{FoundManifest, Loaded};
-use super::{compiled, config, load, progress, which};
+use super::{compiled, config, load, output, progress, which};
 use tollgate::artifact::{Artifact, ArtifactKey, seal_operations};
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
@@ -165,7 +165,20 @@ impl Candidate {
             from: from.as_deref().and_then(Path::to_str),
             installed_s: config::now_ns() / 1_000_000_000,
         };
-        writer.install(&self.name, new).map_err(|source| not_changed(&store.registry, &self.name, source))
+        let done = writer.install(&self.name, new);
+        let done = done.map_err(|source| not_changed(&store.registry, &self.name, source))?;
+        say_left(done.left.as_deref());
+        Ok(done)
+    }
+}
+
+/// Says what a change that was made could not take away, if it left something.
+pub(crate) fn say_left(left: Option<&str>) {
+    if let Some(why) = left {
+        let why = output::one_line(why);
+        output::eprint(&format!(
+            "note: what nothing needs any more is still there: {why}; the next command that changes the tools tries again\n"
+        ));
     }
 }
 

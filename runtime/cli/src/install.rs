@@ -14,7 +14,7 @@ use super::load::{FoundManifest, ManifestFrom};
 use super::{load, operator, output, tools};
 use tollgate::artifact::Artifact;
 use tollgate::offers::{Operation, aliases_of};
-use tollgate::registry::{Done, Registry, VERSIONS_MAX};
+use tollgate::registry::{Done, Installed, Registry, VERSIONS_MAX};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {
@@ -85,13 +85,20 @@ fn name(args: &InstallArgs, manifest: &Manifest, from: &ManifestFrom) -> Result<
     given.parse().map_err(|source| Failure::usage(InstallError::NoName { name: output::one_line(given), source }))
 }
 
+/// A line for each version that went since there were too many.
+pub(crate) fn gone(done: &Done) -> String {
+    let line =
+        |gone: &Installed| format!("  gone  {}, the oldest of {VERSIONS_MAX}\n", output::one_line(&gone.shown()));
+    done.gone.iter().map(line).collect()
+}
+
 /// Prints what was done: nothing, where all of it was there, and is whole.
 fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, done: Option<Done>) -> Result<Exit, Failure> {
     let (name, declared) = (&candidate.name, &candidate.manifest().name);
     let version = output::one_line(&candidate.manifest().version.to_string());
     let component = candidate.component();
     let is_new = done.is_some();
-    let (before, gone) = done.map_or_else(Default::default, |Done { before, gone, .. }| (before, gone));
+    let before = done.as_ref().and_then(|done| done.before.as_ref());
     if args.json {
         let report = json!({
             "ok": true,
@@ -101,7 +108,8 @@ fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, done: O
             "component": component.to_string(),
             "folder": registry.component_folder(component).to_string_lossy(),
             "already": !is_new,
-            "before": before.as_ref().map(tools::version_json),
+            "before": before.map(tools::version_json),
+            "gone": done.iter().flat_map(|done| &done.gone).map(tools::version_json).collect::<Vec<_>>(),
         });
         output::print(&format!("{report}\n"))?;
         return Ok(Exit::Success);
@@ -115,9 +123,7 @@ fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, done: O
         let before = output::one_line(&before.shown());
         text.push_str(&format!("  before  {before}; go back to it with  tollgate rollback {name}\n"));
     }
-    for gone in gone {
-        text.push_str(&format!("  gone  {}, the oldest of {VERSIONS_MAX}\n", output::one_line(&gone.shown())));
-    }
+    text.push_str(&done.as_ref().map(gone).unwrap_or_default());
     text.push_str(&format!("  run it  tollgate run {name}\n"));
     output::print(&text)?;
     Ok(Exit::Success)

@@ -1,7 +1,7 @@
 //! `tollgate policy pin`: writes into the policy which component an installed tool must be. What else stands there stays as it is, and
 //! a policy that would not hold afterwards is not written.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_authority::{POLICY_NAME, PolicyFile, files, is_own_file};
-use tollgate_config::{ComponentPin, Policy, ToolName};
+use tollgate_config::{ComponentPin, POLICY_BYTES_MAX, Policy, ToolName};
 use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::args::{PinArgs, PolicyArgs, PolicyCommand};
 use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::which::find;
-use super::{config, load, output};
+use super::{config, load, output, progress};
 use tollgate::registry::InstalledTool;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -30,6 +30,9 @@ enum PolicyFailure {
     #[error("`{}` is not written: {what}", path.display())]
     #[diagnostic(help("write `component = \"{pin}\"` into the entry of the tool by hand"))]
     NotPinned { path: PathBuf, what: String, pin: String },
+    #[error("`{}` is not written: it became another text while it was pinned in", path.display())]
+    #[diagnostic(help("give the command again"))]
+    Changed { path: PathBuf },
     #[error("`{}` cannot be written", path.display())]
     #[diagnostic(help("{help}"))]
     NotWritten { path: PathBuf, help: String, source: io::Error },
@@ -48,15 +51,20 @@ fn pin(args: &PinArgs) -> Result<Exit, Failure> {
     if !is_own_file(&path) {
         return Err(Failure::usage(PolicyFailure::NotOwn { path }));
     }
+    let not_written = |source: io::Error| {
+        let help = advice(&source, Place::POLICY);
+        Failure::usage(PolicyFailure::NotWritten { path: path.clone(), help, source })
+    };
+    let _lock = locked(&path).map_err(not_written)?;
     // It must hold before: what is wrong with it is not this command's doing.
     let before = PolicyFile::given(&path, Path::new("/")).map_err(Failure::usage)?;
     let text = pinned_in(&before, &tool)?;
     let is_new = text != before.text;
     if is_new {
-        write(&path, &text).map_err(|source| {
-            let help = advice(&source, Place::POLICY);
-            Failure::usage(PolicyFailure::NotWritten { path: path.clone(), help, source })
-        })?;
+        let is_written = write(&path, &before.text, &text).map_err(not_written)?;
+        if !is_written {
+            return Err(Failure::usage(PolicyFailure::Changed { path }));
+        }
     }
     print(args, &tool, &path, is_new)
 }
@@ -116,8 +124,16 @@ fn set(entry: &mut dyn TableLike, pin: &str) {
     }
 }
 
-/// Replaces the file as a whole, with the owner and the rights that it had.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+/// Waits until no other command pins something in this folder. It is the folder that is locked, since the file is another one afterwards.
+fn locked(path: &Path) -> io::Result<File> {
+    let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/")))?;
+    progress::soon("waiting for another command that writes the policy", || folder.lock())?;
+    Ok(folder)
+}
+
+/// Replaces the file as a whole, with the owner and the rights that it had; not if its text is not `text_before` any more, such as by
+/// an editor. Whether it was replaced.
+fn write(path: &Path, text_before: &str, text: &str) -> io::Result<bool> {
     let folder = path.parent().unwrap_or_else(|| Path::new("/"));
     let before = fs::symlink_metadata(path)?;
     let new = files::write_hidden(folder, text.as_bytes())?;
@@ -126,13 +142,18 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
             chown(&new, Some(before.uid()), Some(before.gid()))?;
         }
         fs::set_permissions(&new, Permissions::from_mode(before.mode() & 0o7777))?;
-        fs::rename(&new, path)
+        let is_as_before = files::read(path, POLICY_BYTES_MAX as u64)? == text_before.as_bytes();
+        if is_as_before {
+            fs::rename(&new, path)?;
+        }
+        Ok(is_as_before)
     });
-    if let Err(error) = placed {
+    if !matches!(placed, Ok(true)) {
         fs::remove_file(&new).ok();
-        return Err(error);
+        return placed;
     }
-    files::sync_folder(folder)
+    files::sync_folder(folder)?;
+    Ok(true)
 }
 
 fn print(args: &PinArgs, tool: &InstalledTool, path: &Path, is_new: bool) -> Result<Exit, Failure> {

@@ -9,7 +9,7 @@ use tollgate_config::ToolName;
 use tollgate_report::utc;
 
 use super::args::{ListArgs, RemoveArgs, RollbackArgs, ShowArgs};
-use super::candidate::{not_changed, write};
+use super::candidate::{not_changed, say_left, write};
 use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::inspect::Shown;
@@ -285,8 +285,9 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
         None => None,
     };
     let component = version.as_ref().map(|version| version.component);
-    writer.remove(name, component).map_err(|source| not_changed(&registry, name, source))?;
+    let left = writer.remove(name, component).map_err(|source| not_changed(&registry, name, source))?;
     drop(writer);
+    say_left(left.as_deref());
     operator::tools_changed(config::ledger_folder());
     output::print(&if args.json {
         let removed = json!({ "ok": true, "removed": name.as_str() });

@@ -220,14 +220,17 @@ fn print(args: &UpdateArgs, tool: &InstalledTool, done: &Done, changes: &Changes
             "updated": true,
             "name": tool.name.as_str(),
             "current": tools::version_json(current),
-            "before": tools::version_json(&tool.installed),
+            // The same component under another manifest has taken its place.
+            "before": done.before.as_ref().map(tools::version_json),
+            "gone": done.gone.iter().map(tools::version_json).collect::<Vec<_>>(),
             "changes": changes.json(),
         });
         format!("{report}\n")
     } else {
         let name = &tool.name;
         let current = output::one_line(&current.shown());
-        format!("{name} is {current} now; go back with  tollgate rollback {name}\n")
+        let back = done.before.as_ref().map(|_| format!("; go back with  tollgate rollback {name}"));
+        format!("{name} is {current} now{}\n{}", back.unwrap_or_default(), install::gone(done))
     })?;
     Ok(Exit::Success)
 }

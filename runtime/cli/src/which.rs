@@ -11,7 +11,7 @@ use super::cause::{Place, advice};
 use super::exit::Failure;
 use super::unbuilt::how_to_run;
 use super::{config, input, output};
-use tollgate::registry::{FindError, InstalledTool, Registry, Selector, SelectorError};
+use tollgate::registry::{FindError, InstalledTool, RecordError, Registry, Selector, SelectorError};
 
 /// The tool that the arguments mean.
 #[derive(Debug)]
@@ -69,11 +69,26 @@ pub(crate) enum NameUseError {
 }
 
 /// A word without `/` and `.wasm` is a name; all else is a path.
+///
+/// A version that was removed while it was looked at, since another took its place, is no error: the other one is meant then.
 pub(crate) fn which(args: &ToolArgs) -> Result<Which, Failure> {
     let Some(name) = args.component.to_str().filter(|given| !given.contains('/') && !given.ends_with(".wasm")) else {
         return Ok(Which { args: args.clone(), installed: None });
     };
-    let tool = find(name)?;
+    let mut tries = TRIES;
+    loop {
+        let tool = find(name)?;
+        let is_as_it_was =
+            || registry().is_ok_and(|all| all.stamp(&tool.name).is_ok_and(|now| now == Some(tool.stamp())));
+        tries -= 1;
+        match files_of(tool.clone(), args) {
+            Err(_) if tries > 0 && !is_as_it_was() => {}
+            found => return found,
+        }
+    }
+}
+
+fn files_of(tool: InstalledTool, args: &ToolArgs) -> Result<Which, Failure> {
     let looked_at = tool.with_other_name().map_err(|source| {
         Failure::usage(NameUseError::Unseen { name: tool.name.clone(), folder: tool.folder(), source })
     })?;
@@ -93,6 +108,9 @@ pub(crate) fn which(args: &ToolArgs) -> Result<Which, Failure> {
     args.manifest = args.manifest.or_else(|| Some(tool.manifest()));
     Ok(Which { args, installed: Some(tool) })
 }
+
+/// How often a tool is looked at anew that is replaced meanwhile.
+const TRIES: u32 = 8;
 
 /// Refuses a manifest that was edited where it is stored. The component is compared where it is read.
 fn must_be_as_installed(tool: &InstalledTool) -> Result<(), Failure> {
@@ -149,11 +167,20 @@ pub(crate) fn unusable(name: ToolName, source: FindError) -> Failure {
         FindError::Older { .. } => "move it to where this version keeps tools: `tollgate doctor --fix`".to_owned(),
         FindError::Choice(_) => format!("`tollgate show {name}` prints the versions that are installed"),
         FindError::Unreadable { source, .. } => advice(source, Place::TOOLS),
+        FindError::NoRecord { source: RecordError::Format { .. }, .. } => of_newer(&name),
         FindError::NoRecord { .. } | FindError::OtherName { .. } => format!(
             "look who could change it; then install the tool again from where it came from: `tollgate install PATH --name {name}`"
         ),
     };
     Failure::usage(NameUseError::Unusable { name, help, source })
+}
+
+/// What helps where another version of Tollgate wrote a tool's record.
+pub(crate) fn of_newer(name: &ToolName) -> String {
+    format!(
+        "another version of Tollgate installed it: call it with that version; or remove it with all its versions: \
+         `tollgate remove {name}`"
+    )
 }
 
 /// What stands in this folder under the name.

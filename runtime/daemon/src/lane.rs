@@ -115,7 +115,7 @@ impl Lane {
         let call = Call {
             tool: &chosen.tool,
             operation: chosen.operation.as_deref(),
-            arguments: if chosen.is_input_wrapped { offers::unwrapped_input(arguments) } else { arguments },
+            arguments,
             stdin: stdin.into(),
             caller: Caller { proven, claims: claims_of(claims) },
         };
@@ -127,25 +127,18 @@ impl Lane {
         };
         let hears = logs.then(|| Arc::new(hears) as Hears);
         let control = Control { cancel: Some(cancel), hears, ..Control::default() };
-        let answered = self.serving.tollgate.call(&call, &control);
+        let tollgate = &self.serving.tollgate;
+        let answered =
+            if chosen.is_offered { tollgate.call_offered(&call, &control) } else { tollgate.call(&call, &control) };
         self.gateway.is_done(request);
-        match answered {
-            Ok(mut answer) => {
-                if chosen.is_output_wrapped {
-                    answer.output = offers::wrapped_output(&answer.output);
-                }
-                answered_with(answer)
-            }
-            Err(unanswered) => failed_with(unanswered),
-        }
+        answered.map_or_else(failed_with, answered_with)
     }
 
     /// What is called, and with which arguments. Where the policy has a list of two tools, those are this daemon's own.
     fn chosen<'a>(&self, named: Named, arguments: &'a str) -> Result<Choice<'a>, Failure> {
         let name = match named {
             Named::Tool { tool, operation } => {
-                let chosen = Chosen { tool, operation, is_input_wrapped: false, is_output_wrapped: false };
-                return Ok(Choice::Call(chosen, arguments));
+                return Ok(Choice::Call(Chosen { tool, operation, is_offered: false }, arguments));
             }
             Named::Offered { name } => name,
         };
@@ -174,12 +167,11 @@ impl Lane {
         // An agent that is gone from the policy has none.
         let has_any = agent.is_some() || self.names.agent() == LOCAL;
         let may = |of: &Operation| has_any && may(agent.as_ref(), of);
-        let Some((Operation { tool, operation }, ready)) = self.serving.tollgate.offered_by(name, may) else {
+        let Some((Operation { tool, operation }, _ready)) = self.serving.tollgate.offered_by(name, may) else {
             let shown: String = name.chars().take(NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
             return Err(Failure::new("unknown-tool", format!("no tool is offered as `{shown}`")));
         };
-        let (is_input_wrapped, is_output_wrapped) = ready.wrapping(&operation);
-        Ok(Chosen { tool, operation: Some(operation), is_input_wrapped, is_output_wrapped })
+        Ok(Chosen { tool, operation: Some(operation), is_offered: true })
     }
 
     /// The receipt of a call of this agent; of any, where the agent is the operator.
@@ -263,8 +255,8 @@ enum Choice<'a> {
 struct Chosen {
     tool: String,
     operation: Option<String>,
-    is_input_wrapped: bool,
-    is_output_wrapped: bool,
+    /// By the name that models have of it.
+    is_offered: bool,
 }
 
 /// Whether the agent may call an operation; any, where the policy names no agents.

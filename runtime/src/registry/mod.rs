@@ -7,8 +7,8 @@
 //!                         component.artifact   compiled code, under the HMAC of the local key
 //!                         operations           what it can be called for, under an HMAC of its own
 //!                         HEX.toml             a manifest with which it is installed, by its digest
-//! tools/lock                              held by whoever writes
-//! tools/unfinished                        is there while a writer is at work, or was killed
+//! tools/.lock                             held by whoever writes
+//! tools/.unfinished                       is there while a writer is at work, or was killed
 //! ```
 //!
 //! A record is replaced by one rename of a synced file, and all that it needs is on disk before: that rename is the whole effect of an
@@ -405,8 +405,9 @@ const ARTIFACT: &str = "component.artifact";
 const OPERATIONS: &str = "operations";
 /// What is behind a manifest's digest in its name.
 const MANIFEST: &str = ".toml";
-const LOCK: &str = "lock";
-const UNFINISHED: &str = "unfinished";
+// No tool's name has a dot, so that no folder of a version of before is in the way of these.
+const LOCK: &str = ".lock";
+const UNFINISHED: &str = ".unfinished";
 /// The manifest of a tool that a version of before installed.
 const MANIFEST_BEFORE: &str = "tool.toml";
 

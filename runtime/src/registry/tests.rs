@@ -160,6 +160,74 @@ fn what_a_killed_writer_left_is_swept_away_by_the_next_one() {
     assert_eq!(files_below(registry.folder()), whole);
 }
 
+/// A change that is made is told as made, whatever stays behind; the next writer tries again, and is not held up.
+#[test]
+fn what_cannot_be_taken_away_is_told_and_in_nobodys_way() {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (_around, registry) = registry();
+    install(&registry, "a-tool", FIRST);
+    install(&registry, "b-tool", SECOND);
+    let stuck = tool(&registry, "a-tool").folder();
+    fs::set_permissions(&stuck, fs::Permissions::from_mode(0o500)).unwrap();
+    let left = registry.write().unwrap().remove(&name("a-tool"), None).unwrap();
+    assert!(left.as_ref().is_some_and(|why| why.contains(".new-")), "{left:?}");
+    assert_eq!(names(&registry), ["b-tool"]);
+    assert!(registry.is_unfinished());
+    install(&registry, "b-tool", New { manifest: "3", ..SECOND });
+    for entry in fs::read_dir(registry.components()).unwrap() {
+        fs::set_permissions(entry.unwrap().path(), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    drop(registry.write().unwrap());
+    assert_eq!(components(&registry), 1);
+    assert!(!registry.is_unfinished());
+}
+
+#[test]
+fn an_installation_that_fails_leaves_no_half_component() {
+    let (_around, registry) = registry();
+    install(&registry, "a-tool", FIRST);
+    // A file has the name that the component's folder would get.
+    fs::write(folder_of(registry.folder(), Digest::of(b"two")), "").unwrap();
+    registry.write().unwrap().install(&name("a-tool"), SECOND).unwrap_err();
+    let hidden = fs::read_dir(registry.components()).unwrap();
+    assert_eq!(hidden.filter(|entry| is_hidden(&entry.as_ref().unwrap().file_name())).count(), 0);
+    assert_eq!(tool(&registry, "a-tool").installed.version, "0.1.0");
+}
+
+#[test]
+fn a_record_of_another_format_is_not_replaced() {
+    let (_around, registry) = registry();
+    install(&registry, "a-tool", FIRST);
+    let path = registry.record_file(&name("a-tool"));
+    let newer = fs::read_to_string(&path).unwrap().replace("\"format\":1", "\"format\":2");
+    fs::write(&path, &newer).unwrap();
+    let refused = registry.write().unwrap().install(&name("a-tool"), SECOND).unwrap_err();
+    assert!(
+        matches!(refused, RemoveError::Find(FindError::NoRecord { source: RecordError::Format { found: 2 }, .. })),
+        "{refused:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}
+
+/// Whatever a version of before has called its tools: those of this one are named otherwise than what it keeps beside them.
+#[test]
+fn a_tool_of_before_may_be_called_as_a_lock() {
+    let (_around, registry) = registry();
+    for of_before in ["lock", "unfinished"] {
+        let folder = registry.folder().join(of_before);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(COMPONENT), "one").unwrap();
+    }
+    install(&registry, "a-tool", FIRST);
+    assert_eq!(names(&registry), ["a-tool", "lock", "unfinished"]);
+    install(&registry, "lock", SECOND);
+    registry.write().unwrap().remove(&name("unfinished"), None).unwrap();
+    assert_eq!(names(&registry), ["a-tool", "lock"]);
+    assert!(registry.foreign().unwrap().is_empty());
+}
+
 #[test]
 fn what_is_none_of_ours_is_named_and_stays() {
     let (_around, registry) = registry();

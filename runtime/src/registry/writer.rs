@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tollgate_audit::Digest;
 use tollgate_authority::{files, has_other_name};
 use tollgate_config::ToolName;
 
-use super::record::{Installed, IsCurrent, Record};
+use super::record::{Installed, IsCurrent, Record, RecordError};
 use super::{
     ARTIFACT, COMPONENT, FindError, LOCK, MANIFEST, OPERATIONS, Registry, UNFINISHED, digest_of, entries, folder_of,
     is_hidden, is_of_before, manifest_name,
@@ -55,6 +55,8 @@ pub struct Done {
     pub before: Option<Installed>,
     /// Versions that went, since there were too many.
     pub gone: Vec<Installed>,
+    /// Why something that nothing refers to any more is still there. Every later writer tries again to take it away.
+    pub left: Option<String>,
 }
 
 /// Why nothing is removed.
@@ -81,8 +83,8 @@ impl Writer {
         lock.lock()?;
         let writer = Self { registry, _lock: lock };
         if writer.registry.folder.join(UNFINISHED).try_exists()? {
-            writer.sweep()?;
-            writer.is_finished();
+            // What cannot be taken away only takes room: it must not be in the way of every change.
+            writer.cleaned(writer.sweep());
         }
         Ok(writer)
     }
@@ -93,10 +95,13 @@ impl Writer {
     /// # Errors
     ///
     /// Something cannot be written; then what is installed is as it was, unless the last of it, which brings the change to disk, failed.
+    /// A record of another format is not replaced.
     pub fn install(&self, name: &ToolName, new: New<'_>) -> Result<Done, RemoveError> {
         // What cannot be read is what an installation mends: nothing of it is gone on with.
         let old = match self.registry.find(name) {
             Ok(tool) => tool.map(|tool| tool.record),
+            // A newer version of Tollgate wrote it, and reads it.
+            Err(error @ FindError::NoRecord { source: RecordError::Format { .. }, .. }) => return Err(error.into()),
             Err(FindError::Older { .. } | FindError::NoRecord { .. } | FindError::OtherName { .. }) => None,
             Err(error) => return Err(error.into()),
         };
@@ -106,14 +111,15 @@ impl Writer {
             old.as_ref().map(Record::current).filter(|before| before.component != installed.component).cloned();
         let (record, gone) = Record::with(old, installed);
         self.put(name, &record)?;
-        self.remove_folder_of_before(name)?;
-        if !gone.is_empty() {
-            self.sweep()?;
-        }
-        self.is_finished();
+        let is_moved = self.hide_folder_of_before(name);
+        let is_clean = match &is_moved {
+            Ok(false) if gone.is_empty() => true,
+            Ok(_) | Err(_) => false,
+        };
+        let left = self.cleaned(is_moved.and_then(|_moved| if is_clean { Ok(()) } else { self.sweep() }));
         // One that was replaced by itself is still there.
         let gone = gone.into_iter().filter(|gone| record.of(gone.component).is_none()).collect();
-        Ok(Done { record, before, gone })
+        Ok(Done { record, before, gone, left })
     }
 
     /// Makes another installed version the current one: `None` if it is not installed.
@@ -132,32 +138,31 @@ impl Writer {
         Ok(Some(record))
     }
 
-    /// Removes a version of a tool, or all of them.
+    /// Removes a version of a tool, or all of them. Says why something of it is still there, as [`Done::left`] does.
     ///
     /// # Errors
     ///
     /// [`RemoveError::Current`]; as for [`Writer::install`].
-    pub fn remove(&self, name: &ToolName, component: Option<Digest>) -> Result<(), RemoveError> {
+    pub fn remove(&self, name: &ToolName, component: Option<Digest>) -> Result<Option<String>, RemoveError> {
         let left = match component {
             None => None,
             Some(component) => {
-                let Some(tool) = self.registry.find(name)? else { return Ok(()) };
+                let Some(tool) = self.registry.find(name)? else { return Ok(None) };
                 tool.record.without(component)?
             }
         };
-        self.begin()?;
+        // A full disk takes no new file, and gets room by this. Without it, what a kill leaves stays until the next sweep.
+        self.begin().ok();
         match left {
             Some(record) => self.put(name, &record)?,
             None => {
                 // What a version of before left would be found in its place.
-                self.remove_folder_of_before(name)?;
+                self.hide_folder_of_before(name)?;
                 remove_if_there(&self.registry.record_file(name))?;
                 files::sync_folder(&self.registry.folder)?;
             }
         }
-        self.sweep()?;
-        self.is_finished();
-        Ok(())
+        Ok(self.cleaned(self.sweep()))
     }
 
     /// Puts what was compiled anew in the place of what is stored.
@@ -175,36 +180,37 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// A folder cannot be listed, or something not be removed.
+    /// A folder cannot be listed, or something not be removed: the first such thing. The others are gone.
     pub fn sweep(&self) -> io::Result<()> {
         let tools = &self.registry.folder;
+        let mut swept = Ok(());
         for entry in entries(tools)? {
             let (entry, kind) = entry?;
             if is_hidden(&entry) {
-                remove_all(&tools.join(entry), kind)?;
+                swept = swept.and(remove_all(&tools.join(entry), kind));
             }
         }
-        let Some(kept) = self.kept()? else { return Ok(()) };
+        let Some(kept) = self.kept()? else { return swept };
         let components = self.registry.components();
         for entry in entries(&components)? {
             let (entry, kind) = entry?;
             let path = components.join(&entry);
             match entry.to_str().and_then(digest_of) {
                 Some(component) if kind.is_dir() => match kept.get(&component) {
-                    Some(manifests) => sweep_component(&path, manifests)?,
+                    Some(manifests) => swept = swept.and(sweep_component(&path, manifests)),
                     None => {
                         // Under its name it is whole, or not there.
                         let hidden = files::hidden_name(&components)?;
-                        fs::rename(&path, &hidden)?;
-                        fs::remove_dir_all(&hidden)?;
+                        let removed = named(&path, fs::rename(&path, &hidden));
+                        swept = swept.and(removed.and_then(|()| remove_all(&hidden, kind)));
                     }
                 },
-                Some(_) | None if is_hidden(&entry) => remove_all(&path, kind)?,
+                Some(_) | None if is_hidden(&entry) => swept = swept.and(remove_all(&path, kind)),
                 // Nothing of ours has such a name.
                 Some(_) | None => {}
             }
         }
-        Ok(())
+        swept
     }
 
     /// The components that are referred to, each with its manifests; `None` if a record cannot be read.
@@ -229,6 +235,17 @@ impl Writer {
     fn begin(&self) -> io::Result<()> {
         let path = self.registry.folder.join(UNFINISHED);
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
+    }
+
+    /// After a change was made, which a failure to clean up does not undo: why something is left, and then the next writer tries again.
+    fn cleaned(&self, swept: io::Result<()>) -> Option<String> {
+        match swept {
+            Ok(()) => {
+                self.is_finished();
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// One that stays costs the next writer a look at everything, and nothing else.
@@ -256,9 +273,13 @@ impl Writer {
             }
             let hidden = files::hidden_name(&components)?;
             files::make_folder(&hidden)?;
-            contents.iter().try_for_each(|(name, bytes)| files::write_new(&hidden.join(name), bytes))?;
-            files::sync_folder(&hidden)?;
-            fs::rename(&hidden, &folder)?;
+            let written = contents.iter().try_for_each(|(name, bytes)| files::write_new(&hidden.join(name), bytes));
+            let placed = written.and_then(|()| files::sync_folder(&hidden)).and_then(|()| fs::rename(&hidden, &folder));
+            if let Err(error) = placed {
+                // A disk that is full would stay so.
+                fs::remove_dir_all(&hidden).ok();
+                return Err(error);
+            }
             files::sync_folder(&components)?;
         }
         Ok(Installed {
@@ -279,15 +300,16 @@ impl Writer {
         files::write(&self.registry.folder, name, &record.to_text())
     }
 
-    fn remove_folder_of_before(&self, name: &ToolName) -> io::Result<()> {
+    /// Takes its name from the folder of a tool that a version of before installed, for a sweep to remove; whether there was one.
+    fn hide_folder_of_before(&self, name: &ToolName) -> io::Result<bool> {
         let folder = self.registry.folder_of_before(name);
         if !is_of_before(&folder) {
-            return Ok(());
+            return Ok(false);
         }
         let hidden = files::hidden_name(&self.registry.folder)?;
-        fs::rename(&folder, &hidden)?;
+        named(&folder, fs::rename(&folder, &hidden))?;
         files::sync_folder(&self.registry.folder)?;
-        fs::remove_dir_all(&hidden)
+        Ok(true)
     }
 }
 
@@ -307,18 +329,24 @@ fn has_bytes(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 
 /// Takes away what is left of writers that were killed, and manifests that no record names.
 fn sweep_component(folder: &Path, manifests: &BTreeSet<Digest>) -> io::Result<()> {
+    let mut swept = Ok(());
     for entry in entries(folder)? {
         let (entry, kind) = entry?;
         let manifest = entry.to_str().and_then(|name| digest_of(name.strip_suffix(MANIFEST)?));
         if is_hidden(&entry) || manifest.is_some_and(|manifest| !manifests.contains(&manifest)) {
-            remove_all(&folder.join(entry), kind)?;
+            swept = swept.and(remove_all(&folder.join(entry), kind));
         }
     }
-    Ok(())
+    swept
 }
 
-fn remove_all(path: &PathBuf, kind: fs::FileType) -> io::Result<()> {
-    if kind.is_dir() { fs::remove_dir_all(path) } else { remove_if_there(path) }
+fn remove_all(path: &Path, kind: fs::FileType) -> io::Result<()> {
+    named(path, if kind.is_dir() { fs::remove_dir_all(path) } else { remove_if_there(path) })
+}
+
+/// The same, where an error names the path.
+fn named(path: &Path, done: io::Result<()>) -> io::Result<()> {
+    done.map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -2,18 +2,36 @@
 
 use std::path::{Path, PathBuf};
 
+use miette::Diagnostic;
 use serde_json::{Value, json};
 use tollgate_config::ToolName;
 
 use super::super::args::DoctorArgs;
-use super::super::candidate::{Candidate, Store, not_written};
+use super::super::candidate::{Candidate, Store, not_written, say_left};
 use super::super::exit::Failure;
-use super::super::{compiled, config, load, operator, output, progress};
-use tollgate::artifact::{Artifact, ArtifactKey, STORED_BYTES_MAX, seal_operations};
+use super::super::{compiled, config, load, operator, output, progress, which};
+use tollgate::artifact::{Artifact, ArtifactError, ArtifactKey, STORED_BYTES_MAX, seal_operations};
 use tollgate::engine::Engine;
 use tollgate::error::with_causes;
-use tollgate::registry::{Damage, FindError, InstalledTool, Registry, files_of_before};
-use tollgate_authority::files;
+use tollgate::registry::{Damage, FindError, InstalledTool, RecordError, Registry, files_of_before};
+use tollgate_audit::Digest;
+use tollgate_authority::{files, has_other_name};
+
+/// Why a tool of a version of before is not moved.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum MoveError {
+    #[error(
+        "`{}` does not say that `{}` is what was installed: {why}; look who could change them, then install the tool again: \
+         tollgate install PATH --name {name}", artifact.display(), component.display()
+    )]
+    Exchanged { name: ToolName, artifact: PathBuf, component: PathBuf, why: String },
+    #[error("`{}` has another name (a hard link), by which somebody could change it", path.display())]
+    OtherName { path: PathBuf },
+    #[error("`{}` cannot be looked at", path.display())]
+    Unseen { path: PathBuf, source: std::io::Error },
+    #[error("it was installed or removed meanwhile")]
+    Changed,
+}
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -145,6 +163,7 @@ impl Damaged {
     fn unfound(name: &ToolName, error: &FindError) -> Self {
         let help = match error {
             FindError::Older { .. } => "`tollgate doctor --fix` moves it".to_owned(),
+            FindError::NoRecord { source: RecordError::Format { .. }, .. } => which::of_newer(name),
             FindError::Unreadable { .. }
             | FindError::NoRecord { .. }
             | FindError::OtherName { .. }
@@ -159,7 +178,7 @@ pub(super) fn fix(args: &DoctorArgs) -> Result<(), Failure> {
     let store = Store::open()?;
     let registry = &store.registry;
     let swept = store.write()?.sweep();
-    swept.map_err(|source| not_written(registry, source))?;
+    say_left(swept.err().map(|error| error.to_string()).as_deref());
     let names = registry.names().map_err(|source| not_written(registry, source))?;
     let mut is_changed = false;
     for name in names {
@@ -216,17 +235,54 @@ fn compile_again(tool: &InstalledTool, store: &Store, args: &DoctorArgs) -> Resu
 }
 
 fn move_here(name: &ToolName, folder: &Path, store: &Store, args: &DoctorArgs) -> Result<(), Failure> {
-    let [path, manifest, stored] = files_of_before(folder);
+    let files = files_of_before(folder);
+    must_have_one_name(&files)?;
+    let [path, manifest, stored] = files;
     let found = load::manifest_file(&manifest)?;
     let candidate = Candidate { name: name.clone(), bytes: load::component(&path)?, path, found };
     let loaded = candidate.loaded(args.policy.as_deref())?;
-    let compiled = files::read(&stored, STORED_BYTES_MAX).ok().and_then(|stored| {
-        let artifact = Artifact::open(&stored, &store.key, candidate.component(), &store.engine).ok()?;
-        artifact.operations().is_some().then_some(artifact)
-    });
-    let artifact = match compiled {
+    let compiled = as_compiled_before(&stored, candidate.component(), store).map_err(|why| {
+        let (name, component) = (name.clone(), candidate.path.clone());
+        Failure::usage(MoveError::Exchanged { name, artifact: stored, component, why })
+    })?;
+    let artifact = match compiled.filter(|artifact| artifact.operations().is_some()) {
         Some(artifact) => artifact,
         None => candidate.ready(store, &loaded, &args.ledger)?,
     };
-    candidate.put(&store.write()?, store, &artifact, None).map(drop)
+    let writer = store.write()?;
+    // Somebody else may have installed or removed it until now.
+    if !matches!(store.registry.find(name), Err(FindError::Older { .. })) {
+        return Err(Failure::usage(MoveError::Changed));
+    }
+    candidate.put(&writer, store, &artifact, None).map(drop)
 }
+
+/// They were made with one name each.
+fn must_have_one_name(files: &[PathBuf]) -> Result<(), Failure> {
+    for path in files {
+        match std::fs::metadata(path) {
+            Ok(metadata) if !has_other_name(&metadata) => {}
+            Ok(_other) => return Err(Failure::usage(MoveError::OtherName { path: path.clone() })),
+            Err(source) => return Err(Failure::usage(MoveError::Unseen { path: path.clone(), source })),
+        }
+    }
+    Ok(())
+}
+
+/// What a version of before compiled of a component, if this one can use it. In that version the compiled code alone said which component
+/// was installed, so it is an error if it does not say that it was this one.
+fn as_compiled_before(path: &Path, component: Digest, store: &Store) -> Result<Option<Artifact>, String> {
+    let stored = files::read(path, STORED_BYTES_MAX).map_err(|error| error.to_string())?;
+    match Artifact::open(&stored, &store.key, component, &store.engine) {
+        Ok(artifact) => Ok(Some(artifact)),
+        // Its tag is of this key.
+        Err(ArtifactError::Engine) => Ok(None),
+        // Nobody can tell who wrote it; the digest stands in its head as it does now.
+        Err(ArtifactError::Version) if stored.get(DIGEST_IN_HEAD) == Some(&component.0[..]) => Ok(None),
+        Err(ArtifactError::Version) => Err(ArtifactError::Component.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Where the component's SHA-256 is in stored code, in each form that there was.
+const DIGEST_IN_HEAD: std::ops::Range<usize> = 8..40;

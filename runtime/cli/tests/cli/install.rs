@@ -116,7 +116,7 @@ fn a_tool_is_installed_listed_run_inspected_and_removed() {
     assert_eq!(listed[0]["bytes"], bytes);
     assert_eq!(xdg(&desk, &["remove", "json-query"]).stdout, "removed json-query\n");
     run(&desk, "json-query").fails(2, &["no tool `json-query` is installed", "tollgate install PATH"]);
-    assert_eq!(kept(&desk), (vec!["components.sha256".to_owned(), "lock".to_owned()], 0));
+    assert_eq!(kept(&desk), (vec![".lock".to_owned(), "components.sha256".to_owned()], 0));
     assert!(!desk.path("cache").exists(), "an installed tool needs no cache");
 }
 
@@ -335,6 +335,29 @@ fn a_pin_is_written_into_the_policy_and_holds() {
     assert_eq!(fs::read_to_string(desk.path("broken.toml")).unwrap(), "[tools");
 }
 
+/// None of them is lost.
+#[test]
+fn pins_at_once_all_take_place() {
+    let desk = desk();
+    let names: Vec<String> = (0..6).map(|number| format!("tool-{number}")).collect();
+    for name in &names {
+        assert_eq!(xdg(&desk, &["install", "tools/json-query.wasm", "--name", name]).code, 0);
+    }
+    desk.file("own.toml", "# mine\n");
+    let children: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let mut pin = command(&desk, &["policy", "pin", name, "--policy", "own.toml"]);
+            pin.stdout(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    let text = fs::read_to_string(desk.path("own.toml")).unwrap();
+    assert_eq!(text.matches("component = \"sha256:").count(), names.len(), "{text}");
+}
+
 /// Each kind of damage is told of its tool, and the others work; what was compiled is compiled again.
 #[test]
 fn doctor_names_damage_by_tool_and_mends_what_was_compiled() {
@@ -409,6 +432,82 @@ fn a_home_of_the_layout_before_is_moved_as_it_is() {
     assert_eq!(desk.entries().len(), entries, "nobody was asked");
     works(&desk, "json-query");
     assert!(!old.exists() && !desk.path("cache").exists());
+}
+
+/// There the compiled code alone says which component was installed: another one beside it, or a file that somebody else can change, is
+/// not taken.
+#[test]
+fn what_was_exchanged_in_the_layout_before_is_not_moved() {
+    let desk = installed();
+    let (new, tools) = (stored(&desk, "json-query"), desk.path("data/tollgate/tools"));
+    let old = tools.join("json-query");
+    fs::create_dir(&old).unwrap();
+    let files = ["component.wasm", "tool.toml", "component.artifact"].map(|name| old.join(name));
+    for (file, from) in files.iter().zip([&new.component, &new.manifest, &new.artifact]) {
+        fs::copy(from, file).unwrap();
+    }
+    fs::remove_file(&new.record).unwrap();
+    fs::remove_dir_all(tools.join("components.sha256")).unwrap();
+    let [component, _, artifact] = &files;
+    let [wasm, sealed] = [component, artifact].map(|file| fs::read(file).unwrap());
+    let other = [&wasm[..], b"\0\x02\x01x"].concat();
+    let older = [b"TGARTFC1", &sealed[8..]].concat();
+    let mut changed = sealed.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    for (component_is, artifact_is, words) in [
+        (&other, Some(&sealed), "it was compiled from another component"),
+        (&other, Some(&older), "it was compiled from another component"),
+        (&wasm, Some(&changed), "it was changed after it was compiled"),
+        (&other, None, "cannot be looked at"),
+    ] {
+        fs::write(component, component_is).unwrap();
+        match artifact_is {
+            Some(bytes) => fs::write(artifact, bytes).unwrap(),
+            None => fs::remove_file(artifact).unwrap(),
+        }
+        let fixed = xdg(&desk, &["doctor", "--fix"]);
+        assert_eq!(fixed.code, 2, "{fixed:?}");
+        fixed.says(&["not moved: json-query: ", words]);
+        assert!(!new.record.exists() && !tools.join("components.sha256").exists(), "{words}");
+    }
+    fs::write(component, &wasm).unwrap();
+    fs::write(artifact, &sealed).unwrap();
+    fs::hard_link(component, desk.path("other-name")).unwrap();
+    xdg(&desk, &["doctor", "--fix"]).says(&["not moved: json-query: ", "has another name (a hard link)"]);
+    fs::remove_file(desk.path("other-name")).unwrap();
+    xdg(&desk, &["doctor", "--fix"]).says(&["moved: json-query"]);
+    works(&desk, "json-query");
+}
+
+/// Another version of Tollgate reads it.
+#[test]
+fn a_record_of_another_format_is_left_as_it_is() {
+    let desk = installed();
+    let record = stored(&desk, "json-query").record;
+    let newer = fs::read_to_string(&record).unwrap().replace("\"format\":1", "\"format\":2");
+    fs::write(&record, &newer).unwrap();
+    for args in [&["install", "tools/json-query.wasm"][..], &["update", "json-query"], &["show", "json-query"]] {
+        let refused = xdg(&desk, args);
+        refused.fails(2, &["a record of format 2", "another version of Tollgate installed it"]);
+        assert!(!refused.stderr.contains("who could change it"), "{refused:?}");
+    }
+    assert!(xdg(&desk, &["doctor"]).stdout.contains("another version of Tollgate installed it"));
+    assert_eq!(fs::read_to_string(&record).unwrap(), newer);
+    assert_eq!(xdg(&desk, &["remove", "json-query"]).code, 0);
+}
+
+/// A rollback would lead elsewhere, or nowhere.
+#[test]
+fn an_update_of_the_manifest_alone_promises_no_way_back() {
+    let desk = installed();
+    desk.edit("tools/json-query.toml", "0.1.0", "0.1.1");
+    let done = xdg(&desk, &["update", "json-query", "--yes"]);
+    assert!(done.code == 0 && done.stdout.contains("json-query is 0.1.1 sha256:"), "{done:?}");
+    assert!(!done.stdout.contains("rollback"), "{done:?}");
+    desk.edit("tools/json-query.toml", "0.1.1", "0.1.2");
+    let done = xdg(&desk, &["update", "json-query", "--yes", "--json"]).json();
+    assert_eq!((&done["before"], &done["gone"]), (&json!(null), &json!([])));
+    assert_eq!(done["current"]["version"], "0.1.2");
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn in_new_ledger_if_any(desk: &Desk, args: &[&str]) -> Ran {
 
 /// Whoever wants to write takes the lock first.
 fn without_lock(mut all: BTreeMap<PathBuf, Option<Vec<u8>>>) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-    all.retain(|path, _| !path.ends_with("tools/lock"));
+    all.retain(|path, _| !path.ends_with("tools/.lock"));
     all
 }
 
@@ -206,7 +206,7 @@ fn an_installed_tool_is_removed() {
     let desk = mended();
     assert_eq!(desk.run(&["remove", "echo"]).stdout, "removed echo\n");
     let left = fs::read_dir(desk.path("tollgate-home/tools")).unwrap().map(|entry| entry.unwrap().file_name());
-    assert_eq!(left.collect::<Vec<_>>(), ["lock"]);
+    assert_eq!(left.collect::<Vec<_>>(), [".lock"]);
 }
 
 /// Under the name that this program looks for too, which has the engine's hash in it.
