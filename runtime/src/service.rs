@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tollgate_audit::Digest;
@@ -483,7 +484,24 @@ impl Tollgate {
         Ok(describe(governing, &self.prepare(governing, Arc::new(source), false)?))
     }
 
-    /// Looks again at the tools that are in use, and says of each whose operations are others than before, once: a line for each.
+    /// When something was changed last in the folder of installed tools; `None` if that cannot be told. One system call.
+    #[must_use]
+    pub fn tools_changed_at(&self) -> Option<SystemTime> {
+        std::fs::metadata(self.registry.folder()).and_then(|found| found.modified()).ok()
+    }
+
+    /// Ends the workers of tools that are not installed any more, once their calls are over.
+    fn unload_removed(&self) {
+        let is_gone = |name: &ToolName| matches!(self.stamp(name), Ok(None));
+        let loaded: Vec<Vec<ToolName>> = lock(&self.loaded).places.keys().cloned().collect();
+        for names in loaded.into_iter().filter(|names| names.iter().all(is_gone)) {
+            let gone = lock(&self.loaded).places.remove(&names);
+            // Where nobody waits for the lock.
+            drop(gone);
+        }
+    }
+
+    /// Looks again at the tools that are in use, ends the workers of those that are gone, and says of each whose operations are others than before, once: a line for each.
     /// At most 100 lines are kept until somebody asks.
     pub fn changed_operations(&self) -> Vec<String> {
         for name in self.known.names() {
@@ -492,6 +510,7 @@ impl Tollgate {
                 self.known.forget(&name);
             }
         }
+        self.unload_removed();
         self.known.take_changes()
     }
 

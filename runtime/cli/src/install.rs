@@ -10,7 +10,7 @@ use tollgate_config::{Manifest, NameError, OfferedName, OperationName, ToolName}
 use super::args::InstallArgs;
 use super::candidate::{Candidate, Store};
 use super::exit::{Exit, Failure};
-use super::load::{FoundManifest, ManifestFrom};
+use super::load::{FoundManifest, Loaded, ManifestFrom};
 use super::{load, operator, output, tools};
 use tollgate::artifact::Artifact;
 use tollgate::offers::{Operation, aliases_of};
@@ -47,13 +47,13 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
             // A command that was killed may have left something.
             drop(store.write()?);
         }
-        return print(args, &candidate, &store.registry, None);
+        return print(args, &candidate, &store.registry, None, &loaded);
     }
     let artifact = candidate.ready(&store, &loaded, &args.ledger)?;
     let done = candidate.put(&store.write()?, &store, &artifact, Some(&args.component))?;
     operator::tools_changed(args.ledger.there.folder().ok());
     say_not_offered(candidate.name.as_str(), &artifact, &loaded.grant.aliases);
-    print(args, &candidate, &store.registry, Some(done))
+    print(args, &candidate, &store.registry, Some(done), &loaded)
 }
 
 /// Says which of its operations models are not offered, as far as that is seen from this tool alone.
@@ -93,11 +93,18 @@ pub(crate) fn gone(done: &Done) -> String {
 }
 
 /// Prints what was done: nothing, where all of it was there, and is whole.
-fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, done: Option<Done>) -> Result<Exit, Failure> {
+fn print(
+    args: &InstallArgs,
+    candidate: &Candidate,
+    registry: &Registry,
+    done: Option<Done>,
+    loaded: &Loaded,
+) -> Result<Exit, Failure> {
     let (name, declared) = (&candidate.name, &candidate.manifest().name);
     let version = output::one_line(&candidate.manifest().version.to_string());
     let component = candidate.component();
     let is_new = done.is_some();
+    let refused = loaded.refused(name, component).map(|error| error.to_string());
     let before = done.as_ref().and_then(|done| done.before.as_ref());
     if args.json {
         let report = json!({
@@ -109,6 +116,7 @@ fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, done: O
             "folder": registry.component_folder(component).to_string_lossy(),
             "already": !is_new,
             "before": before.map(tools::version_json),
+            "refused_by_policy": refused,
             "gone": done.iter().flat_map(|done| &done.gone).map(tools::version_json).collect::<Vec<_>>(),
         });
         output::print(&format!("{report}\n"))?;
@@ -124,6 +132,10 @@ fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, done: O
         text.push_str(&format!("  before  {before}; go back to it with  tollgate rollback {name}\n"));
     }
     text.push_str(&done.as_ref().map(gone).unwrap_or_default());
+    if let Some(why) = refused {
+        let why = output::one_line(&why);
+        text.push_str(&format!("  policy  {why}; pin the new one with  tollgate policy pin {name}\n"));
+    }
     text.push_str(&format!("  run it  tollgate run {name}\n"));
     output::print(&text)?;
     Ok(Exit::Success)

@@ -176,6 +176,12 @@ fn print(args: &PinArgs, tool: &InstalledTool, path: &Path, is_new: bool) -> Res
     if is_refused {
         text.push_str("  then    tollgate trust, since it reaches farther than its folder and is another text now\n");
     }
+    if !tool.is_current() {
+        let current = output::one_line(&tool.record.current().shown());
+        text.push_str(&format!(
+            "  note    {current} is current, and will be refused; make the pinned one current with  tollgate rollback {name}@{pin}\n"
+        ));
+    }
     text.push_str("  a daemon under this policy holds it after  tollgate serve reload\n");
     output::print(&text)?;
     Ok(Exit::Success)

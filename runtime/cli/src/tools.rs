@@ -16,6 +16,7 @@ use super::inspect::Shown;
 use super::which::{NameUseError, find, registry, selector, unknown};
 use super::{config, load, operator, output};
 use tollgate::artifact::ArtifactKey;
+use tollgate::engine::Engine;
 use tollgate::error::with_causes;
 use tollgate::offers::{Aliases, Operation, aliases_of, offered};
 use tollgate::registry::{Installed, InstalledTool, Registry};
@@ -253,6 +254,7 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<Exit, Failure> {
             None => return Err(Failure::usage(NameUseError::NothingBefore { name: name.clone() })),
         },
     };
+    say_damaged_version(&tool, to);
     let record = writer.make_current(name, to).map_err(|source| not_changed(&registry, name, source))?;
     drop(writer);
     let Some(record) = record else { return Err(unknown(&registry, name.clone())) };
@@ -269,6 +271,18 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<Exit, Failure> {
         format!("{name} is {is} now, and was {was}\n")
     })?;
     Ok(Exit::Success)
+}
+
+/// Says before a rollback why the version that it leads to will be refused.
+fn say_damaged_version(tool: &InstalledTool, component: Digest) {
+    // None is made: what another key sealed would not open with it.
+    let key = config::artifact_key().and_then(|path| ArtifactKey::open(&path).ok());
+    let Some((key, engine)) = key.zip(Engine::new(1).ok()) else { return };
+    let Some(version) = tool.versions().find(|version| version.installed.component == component) else { return };
+    for damage in version.damage(&key, &engine) {
+        let (shown, why) = (output::one_line(&version.installed.shown()), output::one_line(&with_causes(&damage)));
+        output::eprint(&format!("note: {shown} will be refused: {why}; `tollgate doctor` says what helps\n"));
+    }
 }
 
 pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {

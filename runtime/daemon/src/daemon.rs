@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
@@ -76,6 +76,7 @@ struct Shared {
     // Becomes readable when there are other doors, or the daemon ends.
     wakes: OwnedFd,
     is_over: AtomicBool,
+    told: Mutex<ToldOf>,
     is_short_of_disk: AtomicBool,
     is_short_of_descriptors: AtomicBool,
     operators: AtomicUsize,
@@ -84,6 +85,13 @@ struct Shared {
     // Kept open for the operator, where there are no descriptors left.
     spare: Mutex<Option<File>>,
     started: Instant,
+}
+
+/// Of which state of the folder of tools the clients were told.
+struct ToldOf {
+    state: Option<SystemTime>,
+    // Another one, and since when it is.
+    next: Option<(Option<SystemTime>, Instant)>,
 }
 
 /// Why there is no daemon.
@@ -114,6 +122,7 @@ impl Daemon {
         let place = folder.join(OPERATOR);
         let tollgate = Tollgate::open_as(tollgate, Some(place.clone()))?;
         let operator = listen_for_packets(&place)?;
+        let told = Mutex::new(ToldOf { state: tollgate.tools_changed_at(), next: None });
         let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let serving = Arc::new(Serving {
             tollgate,
@@ -136,6 +145,7 @@ impl Daemon {
             reloading: Mutex::default(),
             wakes: wakes.map_err(|errno| of_call("eventfd2", errno))?,
             is_over: AtomicBool::new(false),
+            told,
             is_short_of_disk: AtomicBool::new(false),
             is_short_of_descriptors: AtomicBool::new(false),
             operators: AtomicUsize::new(0),
@@ -297,6 +307,7 @@ impl Shared {
 
     /// Has every client that listens look again which tools there are, and tells whose operations are others.
     fn changed(&self) {
+        *lock(&self.told) = ToldOf { state: self.serving.tollgate.tools_changed_at(), next: None };
         self.serving.tollgate.changed_operations().iter().for_each(|line| self.serving.tell(line));
         let doors = lock(&self.doors).clone();
         doors.iter().filter_map(|door| door.running()).for_each(|gateway| gateway.changed());
@@ -409,6 +420,7 @@ impl Shared {
             rustix::io::read(&self.wakes, &mut [0; 8]).ok();
             self.look_at_disk();
             self.look_at_tokens();
+            self.look_at_tools();
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= DESCRIPTORS_LOOK_EVERY) {
                 looked = Some(Instant::now());
                 self.look_at_descriptors();
@@ -468,6 +480,28 @@ impl Shared {
         let Ok(hashes) = tokens.hashes() else { return };
         let doors = lock(&self.doors).clone();
         doors.iter().for_each(|door| door.drop_removed(&hashes));
+    }
+
+    /// Tells clients of a change of what is installed that no command has told: one that does not find this daemon, or none of Tollgate's.
+    fn look_at_tools(&self) {
+        let state = self.serving.tollgate.tools_changed_at();
+        {
+            let mut told = lock(&self.told);
+            if told.state == state {
+                told.next = None;
+                return;
+            }
+            match told.next {
+                // Whoever has made it may still be about to tell it.
+                Some((next, since)) if next == state && since.elapsed() >= TOLD_WITHIN => {}
+                Some((next, _since)) if next == state => return,
+                Some(_) | None => {
+                    told.next = Some((state, Instant::now()));
+                    return;
+                }
+            }
+        }
+        self.changed();
     }
 
     /// The same for descriptors.
@@ -607,7 +641,10 @@ pub const OPERATOR: &str = "operator.sock";
 /// Descriptors are counted no more often than this, however many knock: that takes a while where there are many.
 const DESCRIPTORS_LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often the disk is looked at.
+/// Time in which a command that changes what is installed tells the daemon.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often the disk is looked at, and the folder of tools.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// How long calls have to end once they are cancelled: a worker that does not end one is killed within its grace.

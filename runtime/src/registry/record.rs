@@ -30,6 +30,12 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// Version and the component's digest, to be copied into a selector.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        format!("{} {}", self.version, self.component)
+    }
+
     /// Version and the start of the component's digest, for people.
     #[must_use]
     pub fn shown(&self) -> String {

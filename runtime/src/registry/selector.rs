@@ -125,11 +125,11 @@ impl Selector {
         match record.versions().iter().filter(fits).collect::<Vec<_>>().as_slice() {
             [one] => Ok(one),
             [] => {
-                let there = record.versions().iter().map(Installed::shown).collect();
+                let there = record.versions().iter().map(Installed::whole).collect();
                 Err(ChoiceError::None { name, choice: choice.clone(), there })
             }
             several => {
-                let several = several.iter().map(|installed| installed.shown()).collect();
+                let several = several.iter().map(|installed| installed.whole()).collect();
                 Err(ChoiceError::Several { name, choice: choice.clone(), several })
             }
         }
@@ -167,9 +167,9 @@ mod tests {
         assert_eq!(chosen("a@0.2.0"), Ok(3));
         assert_eq!(chosen("a@sha256:02020202"), Ok(2));
         assert_eq!(chosen(&format!("a@sha256:{all}")), Ok(3));
-        let several = "`0.1.0` is several installed versions of `a`: \
-                       0.1.0 sha256:010101010101, 0.1.0 sha256:020202020202";
-        assert_eq!(chosen("a@0.1.0"), Err(several.to_owned()));
+        let [one, two] = ["01", "02"].map(|digits| format!("0.1.0 sha256:{}", digits.repeat(32)));
+        let several = format!("`0.1.0` is several installed versions of `a`: {one}, {two}");
+        assert_eq!(chosen("a@0.1.0"), Err(several));
         assert!(
             chosen("a@1.0.0").unwrap_err().starts_with("no version `1.0.0` of `a` is installed; there are: 0.1.0 sh")
         );

@@ -21,6 +21,8 @@ use super::{
 #[derive(Debug)]
 pub struct Writer {
     registry: Registry,
+    // What an earlier one left could not be taken away: the mark of that stays.
+    is_behind: bool,
     // Lets go of the lock when it is closed.
     _lock: File,
 }
@@ -81,10 +83,10 @@ impl Writer {
         let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let lock = lock.open(registry.folder.join(LOCK))?;
         lock.lock()?;
-        let writer = Self { registry, _lock: lock };
+        let mut writer = Self { registry, is_behind: false, _lock: lock };
         if writer.registry.folder.join(UNFINISHED).try_exists()? {
             // What cannot be taken away only takes room: it must not be in the way of every change.
-            writer.cleaned(writer.sweep());
+            writer.is_behind = writer.cleaned(writer.sweep()).is_some();
         }
         Ok(writer)
     }
@@ -172,16 +174,22 @@ impl Writer {
     /// It cannot be written.
     pub fn mend(&self, component: Digest, artifact: &[u8], operations: &[u8]) -> io::Result<()> {
         let folder = folder_of(&self.registry.folder, component);
+        self.begin()?;
         has_bytes(&folder, ARTIFACT, artifact)?;
-        has_bytes(&folder, OPERATIONS, operations)
+        has_bytes(&folder, OPERATIONS, operations)?;
+        self.is_finished();
+        Ok(())
     }
 
-    /// Takes away what no record refers to, as long as each can be read.
-    ///
-    /// # Errors
-    ///
-    /// A folder cannot be listed, or something not be removed: the first such thing. The others are gone.
-    pub fn sweep(&self) -> io::Result<()> {
+    /// Takes away what no record refers to, as long as each can be read. Says why something is still there, as [`Done::left`] does.
+    pub fn clean(&self) -> Option<String> {
+        // Without the mark the next writer does not try again.
+        self.begin().ok();
+        self.cleaned(self.sweep())
+    }
+
+    /// An error is the first of those that there were; what else is not referred to is gone.
+    pub(super) fn sweep(&self) -> io::Result<()> {
         let tools = &self.registry.folder;
         let mut swept = Ok(());
         for entry in entries(tools)? {
@@ -250,7 +258,9 @@ impl Writer {
 
     /// One that stays costs the next writer a look at everything, and nothing else.
     fn is_finished(&self) {
-        fs::remove_file(self.registry.folder.join(UNFINISHED)).ok();
+        if !self.is_behind {
+            fs::remove_file(self.registry.folder.join(UNFINISHED)).ok();
+        }
     }
 
     fn place(&self, new: New<'_>) -> io::Result<Installed> {

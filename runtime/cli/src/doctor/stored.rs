@@ -177,8 +177,7 @@ impl Damaged {
 pub(super) fn fix(args: &DoctorArgs) -> Result<(), Failure> {
     let store = Store::open()?;
     let registry = &store.registry;
-    let swept = store.write()?.sweep();
-    say_left(swept.err().map(|error| error.to_string()).as_deref());
+    say_left(store.write()?.clean().as_deref());
     let names = registry.names().map_err(|source| not_written(registry, source))?;
     let mut is_changed = false;
     for name in names {

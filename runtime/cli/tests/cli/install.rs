@@ -230,6 +230,10 @@ fn versions_stand_side_by_side_and_are_chosen_by_version_or_digest() {
     );
     let component = |of: &str| xdg(&desk, &["show", of, "--json"]).json()["component"].as_str().unwrap().to_owned();
     let (old, new) = (component("json-query@0.1.1"), component("json-query"));
+    let stored_of = |digest: &str| {
+        let folder = desk.path("data/tollgate/tools/components.sha256").join(digest.trim_start_matches("sha256:"));
+        folder.join("component.artifact")
+    };
     assert_eq!(old, first["component"]);
     assert_eq!(component(&format!("json-query@{}", &old[..15])), old, "8 digits are enough");
     for tool in ["json-query", "json-query@0.1.1", "json-query@0.2.0", &format!("json-query@{new}")] {
@@ -237,6 +241,16 @@ fn versions_stand_side_by_side_and_are_chosen_by_version_or_digest() {
         assert_eq!(xdg(&desk, &["inspect", tool]).code, 0);
         assert_eq!(xdg(&desk, &["check", tool, "stdio", "stdout"]).code, 0);
     }
+    // Of a version that is damaged it is told before it is current.
+    let artifact = stored_of(&old);
+    let whole = fs::read(&artifact).unwrap();
+    fs::write(&artifact, &whole[..50]).unwrap();
+    for noted in [true, false] {
+        let back = xdg(&desk, &["rollback", "json-query"]);
+        assert_eq!((back.code, back.stderr.starts_with("note: 0.1.1 sha256:")), (0, noted), "{back:?}");
+        assert_eq!(back.stderr.contains("will be refused: what was compiled is refused"), noted, "{back:?}");
+    }
+    fs::write(&artifact, &whole).unwrap();
     let calls = desk.entries().into_iter().filter(|entry| entry["operation"] == "query");
     let called: Vec<String> = calls.map(|call| call["component"].as_str().unwrap().to_owned()).collect();
     assert_eq!(called, [&new, &old, &new, &new].map(String::clone), "the ledger names the version");
@@ -323,8 +337,13 @@ fn a_pin_is_written_into_the_policy_and_holds() {
     assert_eq!(run("json-query").json(), json!({"value": 1}));
     let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
     desk.file("tools/json-query.wasm", &other);
-    assert_eq!(xdg(&desk, &["install", "tools/json-query.wasm"]).code, 0);
+    let installed = xdg(&desk, &["install", "tools/json-query.wasm", "--policy", "own.toml"]);
+    assert!(installed.code == 0 && installed.stdout.contains("\n  policy  "), "{installed:?}");
     run("json-query").fails(2, &["`json-query`", &digest, &Digest::of(&other).to_string()]);
+    let old = format!("json-query@{digest}");
+    let pinned = xdg(&desk, &["policy", "pin", &old, "--policy", "own.toml"]);
+    assert!(pinned.stdout.contains(" is current, and will be refused; "), "{pinned:?}");
+    assert!(pinned.stdout.contains(&format!("tollgate rollback {old}\n")), "{pinned:?}");
     assert_eq!(run(&format!("json-query@{}", &digest[..20])).json(), json!({"value": 1}));
     // A file that is not read as a policy, or is a link, is left as it is.
     desk.file("broken.toml", "[tools");

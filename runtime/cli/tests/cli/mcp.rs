@@ -221,6 +221,21 @@ fn a_change_of_what_is_installed_is_told_and_holds_from_the_next_call_on() {
     );
 }
 
+/// By whatever does not find the daemon, such as a command with another ledger: the daemon looks itself.
+#[test]
+fn a_change_that_nobody_tells_of_is_told() {
+    let desk = desk(&["word-count"], POLICY);
+    let _served = Served::start(&desk);
+    let mut client = Bridge::start(&mut desk.command(&["mcp"]));
+    client.initialize();
+    assert!(client.ask("tools/list", json!({})).to_string().contains("\"word-count_count\""));
+    let removed = desk.command(&["remove", "word-count"]).env("TOLLGATE_LEDGER", desk.path("elsewhere")).output();
+    assert_eq!(removed.unwrap().status.code(), Some(0));
+    assert_eq!(client.hear()["method"], "notifications/tools/list_changed");
+    assert!(!client.ask("tools/list", json!({})).to_string().contains("\"word-count_count\""));
+    client.end();
+}
+
 #[test]
 fn an_alias_is_the_name_and_a_reload_tells_of_it() {
     let desk = desk(&["word-count"], POLICY);
