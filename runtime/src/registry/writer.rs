@@ -195,7 +195,8 @@ impl Writer {
         for entry in entries(tools)? {
             let (entry, kind) = entry?;
             if is_hidden(&entry) {
-                swept = swept.and(remove_all(&tools.join(entry), kind));
+                let removed = remove_all(&tools.join(entry), kind);
+                swept = swept.and(removed);
             }
         }
         let Some(kept) = self.kept()? else { return swept };
@@ -205,15 +206,22 @@ impl Writer {
             let path = components.join(&entry);
             match entry.to_str().and_then(digest_of) {
                 Some(component) if kind.is_dir() => match kept.get(&component) {
-                    Some(manifests) => swept = swept.and(sweep_component(&path, manifests)),
+                    Some(manifests) => {
+                        let removed = sweep_component(&path, manifests);
+                        swept = swept.and(removed);
+                    }
                     None => {
                         // Under its name it is whole, or not there.
                         let hidden = files::hidden_name(&components)?;
-                        let removed = named(&path, fs::rename(&path, &hidden));
-                        swept = swept.and(removed.and_then(|()| remove_all(&hidden, kind)));
+                        let moved = named(&path, fs::rename(&path, &hidden));
+                        let removed = moved.and_then(|()| remove_all(&hidden, kind));
+                        swept = swept.and(removed);
                     }
                 },
-                Some(_) | None if is_hidden(&entry) => swept = swept.and(remove_all(&path, kind)),
+                Some(_) | None if is_hidden(&entry) => {
+                    let removed = remove_all(&path, kind);
+                    swept = swept.and(removed);
+                }
                 // Nothing of ours has such a name.
                 Some(_) | None => {}
             }
@@ -344,7 +352,8 @@ fn sweep_component(folder: &Path, manifests: &BTreeSet<Digest>) -> io::Result<()
         let (entry, kind) = entry?;
         let manifest = entry.to_str().and_then(|name| digest_of(name.strip_suffix(MANIFEST)?));
         if is_hidden(&entry) || manifest.is_some_and(|manifest| !manifests.contains(&manifest)) {
-            swept = swept.and(remove_all(&folder.join(entry), kind));
+            let removed = remove_all(&folder.join(entry), kind);
+            swept = swept.and(removed);
         }
     }
     swept

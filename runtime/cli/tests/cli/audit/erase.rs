@@ -28,7 +28,8 @@ fn places(desk: &Desk) -> Vec<String> {
     fn visit(path: &Path, found: &mut Vec<String>) {
         if path.is_dir() {
             fs::read_dir(path).unwrap().for_each(|file| visit(&file.unwrap().path(), found));
-        } else if fs::read(path).unwrap().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
+        // A file that was there for a moment is read by nobody else either.
+        } else if fs::read(path).unwrap_or_default().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
             found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
         }
     }
