@@ -142,7 +142,7 @@ fn denials(stage: &mut Stage) -> Result<String> {
     stage.show(&Promise {
         title: "Would writing be allowed?",
         look: "The same decision without running anything: the rule that is missing, and what would add it.",
-        args: &["check", "--manifest", "tools/word-count.toml", "write", "/docs/alice.txt"],
+        args: &["check", "tools/word-count.toml", "write", "/docs/alice.txt"],
         exit: 3,
         says: &["denied", "fs:/docs:write", r#"access = ["read", "write", "list"]"#],
     })?;
