@@ -12,7 +12,7 @@ use tollgate_engine::operations::{OperationText, OperationTexts};
 use tollgate_offer::is_wrapped;
 use tollgate_system::lock;
 
-use crate::registry::{InstalledTool, Stamp};
+use crate::registry::{InstalledTool, Stamp, short};
 
 /// A tool under a policy, as whoever chooses one learns of it. Its operations are those that are stored; a component that says others
 /// when it is loaded is refused.
@@ -168,10 +168,7 @@ fn change(name: &ToolName, before: &Described, now: &Described) -> Option<String
     if changes.is_empty() {
         return None;
     }
-    let version = |described: &Described| {
-        let digest: String = described.component.to_string().chars().take(DIGEST_SHOWN).collect();
-        format!("{} {digest}", described.version)
-    };
+    let version = |described: &Described| format!("{} {}", described.version, short(described.component));
     Some(format!("the tool `{name}` is {} now, and was {}; its operations: {changes}", version(now), version(before)))
 }
 
@@ -224,5 +221,3 @@ const TOOLS_MAX: usize = 512;
 const BYTES_MAX: usize = 32 << 20;
 /// Most changes that are kept until somebody asks.
 const CHANGES_MAX: usize = 100;
-/// `sha256:` and 12 digits.
-const DIGEST_SHOWN: usize = 19;

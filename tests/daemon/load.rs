@@ -164,7 +164,7 @@ fn held(lab: &DaemonLab) -> Held {
         line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default()
     };
     // A daemon that nobody asks anything of gives back what is free, the next time that it looks around.
-    let looks = (0..14).map(|_| {
+    let looks = (0..22).map(|_| {
         thread::sleep(Duration::from_millis(500));
         (pss(getpid()), children_in("gateway").into_iter().map(pss).sum())
     });

@@ -123,7 +123,7 @@ fn print(
         return Ok(Exit::Success);
     }
     let verb = if is_new { "installed" } else { "is installed already, and whole:" };
-    let mut text = format!("{verb} {name} {version} {}\n", tools::short(component));
+    let mut text = format!("{verb} {name} {version} {}\n", tollgate::registry::short(component));
     if declared != name {
         text.push_str(&format!("  declared  {declared}, by its manifest\n"));
     }

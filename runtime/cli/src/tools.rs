@@ -19,7 +19,7 @@ use tollgate::artifact::ArtifactKey;
 use tollgate::engine::Engine;
 use tollgate::error::with_causes;
 use tollgate::offers::{Aliases, Operation, aliases_of, offered};
-use tollgate::registry::{Installed, InstalledTool, Registry};
+use tollgate::registry::{Installed, InstalledTool, Registry, short};
 
 /// A line of `tollgate list`: what a tool's record says, and nothing that is read elsewhere.
 enum Listed {
@@ -70,11 +70,6 @@ impl Listed {
         let size = format!("{} KiB", bytes.div_ceil(1024));
         [output::one_line(&name), output::one_line(version), short(*component), size, utc(*installed_s)]
     }
-}
-
-/// A digest that people compare: its first digits.
-pub(crate) fn short(digest: Digest) -> String {
-    digest.to_string().chars().take(DIGEST_SHORT).collect()
 }
 
 pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
@@ -316,6 +311,3 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
     })?;
     Ok(Exit::Success)
 }
-
-/// `sha256:` and 12 digits.
-const DIGEST_SHORT: usize = 19;

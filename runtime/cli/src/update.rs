@@ -155,7 +155,7 @@ impl Changes {
     }
 
     fn text(&self, tool: &InstalledTool, candidate: &Candidate) -> String {
-        let new = format!("{} {}", candidate.manifest().version, tools::short(candidate.component()));
+        let new = format!("{} {}", candidate.manifest().version, tollgate::registry::short(candidate.component()));
         let [was, new] = [tool.installed.shown(), new].map(|version| output::one_line(&version));
         let mut text = format!("{}: {was} becomes {new}\n", tool.name);
         if let Some([before, now]) = &self.declared {

@@ -133,6 +133,7 @@ impl Daemon {
             given: Mutex::new(given),
             is_draining: AtomicBool::new(false),
             clients: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             told: Mutex::default(),
         });
         let shared = Arc::new(Shared {
@@ -396,17 +397,21 @@ impl Shared {
     }
 
     fn wait_at_doors(self: &Arc<Self>, operator: &OwnedFd) {
-        let mut looked = None;
+        let (mut looked, mut given_back) = (None, 0);
         while !self.is_over.load(Ordering::SeqCst) {
             let doors = lock(&self.doors).clone();
+            let asked = self.serving.asked.load(Ordering::Relaxed);
             let knocked = {
                 let listeners = doors.iter().flat_map(|door| door.listeners());
                 let all = [self.wakes.as_fd(), operator.as_fd()].into_iter().chain(listeners);
                 let mut polled: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
                 match poll(&mut polled, Some(&LOOK_EVERY)) {
                     Ok(0) => {
-                        // Nobody has come for as long as that.
-                        give_back_memory();
+                        // Once after all that was asked, and not while anything is: other threads wait for it.
+                        if asked != given_back && asked == self.serving.asked.load(Ordering::Relaxed) {
+                            give_back_memory();
+                            given_back = asked;
+                        }
                         Vec::new()
                     }
                     Ok(_) => polled.iter().map(|fd| !fd.revents().is_empty()).collect::<Vec<_>>(),

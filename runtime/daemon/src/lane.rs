@@ -1,5 +1,6 @@
 //! One lane: what the gateway asks on it, one question after the other, is answered by the thread that has it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,7 @@ impl Lane {
         loop {
             let asked = lock(&self.connection).receive::<Asked>(limits, None);
             let Ok((asked, [first, second, _none])) = asked else { return };
+            self.serving.asked.fetch_add(1, Ordering::Relaxed);
             let (told, [one, two, three]) = self.answer(asked, first, second);
             // A gateway that does not read its answers must not keep this thread for ever.
             let until = Some(Instant::now() + SEND_WAIT);

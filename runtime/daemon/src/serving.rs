@@ -26,6 +26,8 @@ pub(crate) struct Serving {
     pub(crate) given: Mutex<Vec<(String, UnixListener)>>,
     pub(crate) is_draining: AtomicBool,
     pub(crate) clients: AtomicU64,
+    // How often anything was asked on a lane.
+    pub(crate) asked: AtomicU64,
     // What was told of operations that models are not offered.
     pub(crate) told: Mutex<BTreeSet<String>>,
 }

@@ -41,7 +41,7 @@ impl Sessions {
         format!("{first:016x}{second:016x}")
     }
 
-    /// Notes a request of this session; none where its name is none of ours. A second one by the same id is the one that is found.
+    /// Notes a request of this session; none where its name is longer than any of ours. A second one by the same id is the one that is found.
     pub(crate) fn open(&self, session: &[u8], id: &Id) -> Option<Open<'_>> {
         if session.len() > NAME_BYTES_MAX {
             return None;

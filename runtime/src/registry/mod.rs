@@ -37,7 +37,7 @@ use tollgate_engine::operations::OperationTexts;
 
 pub use self::damage::Damage;
 use self::record::{DIGEST_PREFIX, RECORD_BYTES_MAX, hex_of};
-pub use self::record::{Installed, IsCurrent, Record, RecordError, VERSIONS_MAX};
+pub use self::record::{Installed, IsCurrent, Record, RecordError, VERSIONS_MAX, short};
 pub use self::selector::{Choice, ChoiceError, DIGITS_MIN, Selector, SelectorError};
 pub use self::writer::{Done, New, RemoveError, Writer};
 

@@ -39,8 +39,7 @@ impl Installed {
     /// Version and the start of the component's digest, for people.
     #[must_use]
     pub fn shown(&self) -> String {
-        let digest: String = hex_of(self.component).chars().take(DIGITS_SHOWN).collect();
-        format!("{} sha256:{digest}", self.version)
+        format!("{} {}", self.version, short(self.component))
     }
 }
 
@@ -241,6 +240,12 @@ pub(super) const RECORD_BYTES_MAX: u64 = VERSIONS_MAX as u64 * (6 * 4096 + 1024)
 
 /// Digits of a digest that people compare.
 const DIGITS_SHOWN: usize = 12;
+
+/// The start of a digest, for people.
+#[must_use]
+pub fn short(digest: Digest) -> String {
+    digest.to_string().chars().take(DIGEST_PREFIX.len() + DIGITS_SHOWN).collect()
+}
 
 #[cfg(test)]
 pub(super) mod tests {

@@ -18,7 +18,7 @@ use crate::exit::{Exit, Failure};
 use crate::imports::{NeedsCompared, compare};
 use crate::language::Language;
 use crate::running::Running;
-use crate::{ledger, output, tools};
+use crate::{ledger, output};
 use tollgate::artifact::Artifact;
 use tollgate::engine::Engine;
 use tollgate::error::{LoadError, with_causes};
@@ -132,7 +132,7 @@ impl Built {
             "built {name} ({} {}, {size} KiB, {})\n",
             project.manifest.name,
             output::one_line(&project.manifest.version.to_string()),
-            tools::short(self.digest)
+            tollgate::registry::short(self.digest)
         );
         let NeedsCompared { undeclared, unused } = &self.compared;
         if !unused.is_empty() {
