@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::checkpoint;
 use crate::codec::{CHECK_BYTES, LENGTH_BYTES, kind_and_call};
@@ -36,11 +37,15 @@ pub(crate) fn frames_for(dir: &Path, call: CallId) -> io::Result<Frames<File>> {
 /// A call, as the bundles of entries have it that a checkpoint covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sought {
-    /// Its start is there.
-    Begun {
-        /// Its `call-end`; none where that is not covered yet, or further behind the start than is read.
-        end: Option<LeafIndex>,
+    /// Its start and its `call-end` are there.
+    Ended {
+        /// The `call-end`.
+        end: LeafIndex,
     },
+    /// Its start is there, and no `call-end` up to the last entry that is covered.
+    Begun,
+    /// Its start is there, and its `call-end` is further behind than is read.
+    BegunLongBefore,
     /// Nothing of it is there, up to the last entry that is covered.
     NotCovered,
     /// Nothing of it is where its time says that it would be.
@@ -48,8 +53,9 @@ pub enum Sought {
 }
 
 /// Looks for a call where the time in its id says that it is, in at most [`SOUGHT_BUNDLES`] bundles and [`SOUGHT_BYTES`] of them: more of
-/// a ledger is not read, so that what is asked costs the same however long the ledger is. A call that was recorded while a clock
-/// was set back is not found so. `is_theirs` is told who was proven to ask for the call; where it says no, the call is not there, and that
+/// a ledger is not read, so that what is asked costs the same however long the ledger is. Where it begins is by when the notary wrote
+/// the bundles, on which no worker has a say; in a copy of a ledger, by what entries say of their times. A call that was recorded while
+/// a clock was set back is not found so. `is_theirs` is told who was proven to ask for the call; where it says no, the call is not there, and that
 /// is found out in the same time.
 ///
 /// # Errors
@@ -59,11 +65,14 @@ pub fn find_call(dir: &Path, call: CallId, is_theirs: impl Fn(Option<&str>) -> b
     let store = TileStore::new(dir);
     let signed = checkpoint::read(dir).map_err(io::Error::other)?.map_or(TreeSize(0), |read| read.unverified().size);
     let full = signed.0 / TILE_WIDTH;
-    let low = bundle_before(full, call, &|index| store.read(TilePath::full(TileKind::Entries, index)))?;
+    let low = bundle_before(full, |index| {
+        let path = TilePath::full(TileKind::Entries, index);
+        Ok(was_whole(store.written(path)?, call) || says_before(&store.read(path)?, call))
+    })?;
     let (mut is_found, mut bytes) = (false, 0);
     for index in low..signed.0.div_ceil(TILE_WIDTH) {
         if index - low >= SOUGHT_BUNDLES || bytes > SOUGHT_BYTES {
-            return Ok(if is_found { Sought::Begun { end: None } } else { Sought::NotThere });
+            return Ok(if is_found { Sought::BegunLongBefore } else { Sought::NotThere });
         }
         let bundle = edge_bundle(&store, index, signed)?;
         bytes += bundle.len();
@@ -71,13 +80,13 @@ pub fn find_call(dir: &Path, call: CallId, is_theirs: impl Fn(Option<&str>) -> b
             match kind_and_call(entry) {
                 Some((Kind::Call, Some(of))) if of == call => is_found = is_theirs(agent_of(entry).as_deref()),
                 Some((Kind::CallEnd, Some(of))) if of == call && is_found => {
-                    return Ok(Sought::Begun { end: Some(LeafIndex(place)) });
+                    return Ok(Sought::Ended { end: LeafIndex(place) });
                 }
                 Some(_) | None => {}
             }
         }
     }
-    Ok(if is_found { Sought::Begun { end: None } } else { Sought::NotCovered })
+    Ok(if is_found { Sought::Begun } else { Sought::NotCovered })
 }
 
 /// Who was proven to ask, by the entry of a call's start.
@@ -125,7 +134,7 @@ fn before(dir: &Path, call: CallId) -> Option<Resume> {
     let known = state::read(&beside(dir, "state").ok()?).ok()?.ok()??.resume;
     let bundle = |index| store.read(TilePath::full(TileKind::Entries, index));
     let signed = checkpoint::read(dir).ok()??.unverified().size;
-    let low = bundle_before(signed.0 / TILE_WIDTH, call, &bundle).ok()?;
+    let low = bundle_before(signed.0 / TILE_WIDTH, |index| Ok(says_before(&bundle(index)?, call))).ok()?;
     if low == 0 {
         return Some(Resume::default());
     }
@@ -142,20 +151,31 @@ fn before(dir: &Path, call: CallId) -> Option<Resume> {
     (entries(&bundle(low).ok()?).next()? == frame.entry).then_some(place)
 }
 
-/// A bundle of so many full ones whose entries were all made well before `call`, or the first.
-fn bundle_before(full: u64, call: CallId, bundle: &impl Fn(u64) -> io::Result<Vec<u8>>) -> io::Result<u64> {
-    let from_ns = call.time_ms().saturating_sub(LATE_MS).saturating_mul(1_000_000);
+/// The last bundle of so many full ones that is before a call, or the first.
+fn bundle_before(full: u64, is_before: impl Fn(u64) -> io::Result<bool>) -> io::Result<u64> {
     let (mut low, mut high) = (0, full);
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        // One without a time is taken for a later one: more is read then, never less.
-        if latest_ns(&bundle(middle)?).is_some_and(|latest| latest < from_ns) {
+        if is_before(middle)? {
             low = middle;
         } else {
             high = middle;
         }
     }
     Ok(low)
+}
+
+/// Whether a bundle that was written then was whole before `call` began.
+fn was_whole(written: SystemTime, call: CallId) -> bool {
+    let written_ms = written.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    written_ms + u128::from(CLOCK_MS) < u128::from(call.time_ms())
+}
+
+/// Whether all entries of a bundle say that they were made well before `call`.
+fn says_before(bundle: &[u8], call: CallId) -> bool {
+    let from_ns = call.time_ms().saturating_sub(LATE_MS).saturating_mul(1_000_000);
+    // One without a time is taken for a later one: more is read then, never less.
+    latest_ns(bundle).is_some_and(|latest| latest < from_ns)
 }
 
 /// How long the entries of full bundles are in the journal.
@@ -195,6 +215,9 @@ fn entries(bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// How long an entry may wait in its writer until it is written, while others are: until the call asks for something more, or has
 /// written enough. Of one that waits for longer, its call is looked for from the start.
 const LATE_MS: u64 = 10_000;
+
+/// By how much the time of a file may be behind that of an id: file systems take theirs from the last tick of the clock.
+const CLOCK_MS: u64 = 20;
 
 /// The length before an entry in a bundle (C2SP tlog-tiles).
 const BUNDLE_LENGTH_BYTES: usize = 2;

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::beneath::Place;
 use crate::codec::{ENTRY_BYTES_MAX, LENGTH_BYTES};
@@ -29,6 +30,11 @@ impl TileStore {
     /// The length of a tile in bytes.
     pub fn bytes(&self, path: TilePath) -> io::Result<u64> {
         Place::find(&self.dir, &path.to_string())?.bytes()
+    }
+
+    /// When a tile was last written.
+    pub fn written(&self, path: TilePath) -> io::Result<SystemTime> {
+        Place::find(&self.dir, &path.to_string())?.written()
     }
 
     /// The first `count` hashes of a tile, in a ledger that published a checkpoint of `size`.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tollgate_audit::Digest;
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{Manifest, ToolName};
+use tollgate_engine::error::RejectError;
 use tollgate_engine::operations::{OperationText, OperationTexts};
 use tollgate_offer::is_wrapped;
 use tollgate_system::lock;
@@ -63,6 +64,18 @@ impl Described {
     #[must_use]
     pub fn wrapping(&self, operation: &str) -> (bool, bool) {
         (self.wrapped_input.contains(operation), self.wrapped_output.contains(operation))
+    }
+
+    /// The operation that is asked for, or else its only one.
+    pub(crate) fn operation<'o>(&'o self, given: Option<&'o str>) -> Result<&'o str, RejectError> {
+        match (given, self.operations.iter().as_slice()) {
+            (Some(given), _) => Ok(given),
+            (None, [only]) => Ok(&only.name),
+            (None, several) => {
+                let known = several.iter().map(|operation| operation.name.clone()).collect();
+                Err(RejectError::WhichOperation { known })
+            }
+        }
     }
 
     /// The capability set that it was granted.

@@ -64,8 +64,7 @@ pub fn of(granted: Granted<'_>, error: &CallError) -> Vec<Step> {
         CallError::Cap(CapHit { cap, asked, .. }) => to_raise(granted, *cap, *asked),
         CallError::Overran { .. } => to_raise(granted, Cap::Deadline, None),
         CallError::Rejected(RejectError::NotTheAgents { agent, tool, operation }) => {
-            let named = format!("tools.{tool}.operations = [ …, \"{operation}\" ] under [agents.{agent}]");
-            vec![in_policy(named, None)]
+            vec![to_name(agent, tool, operation)]
         }
         CallError::Rejected(
             RejectError::NotJson { .. }
@@ -87,6 +86,11 @@ pub fn of(granted: Granted<'_>, error: &CallError) -> Vec<Step> {
         | CallError::Unrecorded(_)
         | CallError::Internal(_) => Vec::new(),
     }
+}
+
+/// What would let an agent call an operation that its entry does not name.
+pub(crate) fn to_name(agent: &str, tool: &str, operation: &str) -> Step {
+    in_policy(format!("tools.{tool}.operations = [ …, \"{operation}\" ] under [agents.{agent}]"), None)
 }
 
 /// What would allow what `rule` denies.

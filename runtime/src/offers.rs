@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tollgate_config::{OFFERED_BYTES_MAX, OfferedName, OperationName};
-use tollgate_engine::error::with_causes;
 use tollgate_engine::operations::OperationText;
 pub use tollgate_offer::{
     Aliases, Hints, LIST_BYTES_MAX, Listed, NAME_BYTES_MAX, NotOffered, Offer, Operation, Provider, Through, find,
@@ -14,7 +13,7 @@ pub use tollgate_offer::{
 };
 
 use crate::described::{Described, schema};
-use crate::service::Tollgate;
+use crate::service::{Tollgate, ToolError};
 
 /// A name that the policy takes is one that models take.
 const _: () = assert!(OFFERED_BYTES_MAX == NAME_BYTES_MAX);
@@ -29,7 +28,7 @@ pub struct Offers {
     /// Operations that have no name for models.
     pub not_offered: Vec<NotOffered>,
     /// Tools that cannot be called now, by name, and why.
-    pub unavailable: Vec<(String, String)>,
+    pub unavailable: Vec<(String, Arc<ToolError>)>,
 }
 
 impl Tollgate {
@@ -40,7 +39,7 @@ impl Tollgate {
         for name in tools {
             match self.glanced_at(name) {
                 Ok(tool) => found.ready.push((name.clone(), tool)),
-                Err(error) => found.unavailable.push((name.clone(), with_causes(&*error))),
+                Err(error) => found.unavailable.push((name.clone(), Arc::from(error))),
             }
         }
         let all = found.ready.iter().flat_map(|(name, tool)| {

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use tollgate_audit::{CallId, LeafIndex, Receipt, ReceiptError, Sought, find_call, prove};
+use tollgate_engine::clock::now_ms;
 
 use crate::service::Tollgate;
 
@@ -25,6 +26,14 @@ pub enum NoReceipt {
         "the call {call} has no receipt yet: it is under way, or has only just ended, or its worker died; ask again later"
     )]
     NotYet {
+        /// The call.
+        call: CallId,
+    },
+    /// The call's end is further behind its start than is read for one receipt, as where it took long and others recorded much meanwhile.
+    #[error(
+        "the end of the call {call} is too far behind its start to be looked for here; the operator has its receipt by `tollgate audit prove`"
+    )]
+    FarEnd {
         /// The call.
         call: CallId,
     },
@@ -69,8 +78,15 @@ impl Tollgate {
     fn look_for(&self, call: CallId, is_theirs: impl Fn(Option<&str>) -> bool) -> Result<Receipt, NotFound> {
         let (ledger, none) = (&self.config().ledger, NoReceipt::NoCall { call });
         let end = match find_call(ledger, call, is_theirs) {
-            Ok(Sought::Begun { end }) => end.or_else(|| self.end_of(call)),
+            Ok(Sought::Ended { end }) => Some(end),
+            Ok(Sought::Begun) => self.end_of(call),
+            Ok(Sought::BegunLongBefore) => {
+                let far = || NotFound::ForGood(NoReceipt::FarEnd { call });
+                Some(self.end_of(call).ok_or_else(far)?)
+            }
             Ok(Sought::NotThere) => return Err(NotFound::ForGood(none)),
+            // Of a call of some time ago nothing is about to come.
+            Ok(Sought::NotCovered) if !is_of_now(call) => return Err(NotFound::ForGood(none)),
             Ok(Sought::NotCovered) => return Err(NotFound::Yet(none)),
             // Tiles of a checkpoint may be gone once there is a newer one.
             Err(source) => return Err(NotFound::Yet(ReceiptError::Journal { source: Some(source) }.into())),
@@ -91,6 +107,11 @@ impl Tollgate {
     }
 }
 
+/// Whether a call may just have begun, or have begun and written nothing yet.
+fn is_of_now(call: CallId) -> bool {
+    now_ms().abs_diff(call.time_ms()) < NOW_MS
+}
+
 /// Why one look at the ledger found no receipt.
 enum NotFound {
     /// Another look may.
@@ -98,6 +119,9 @@ enum NotFound {
     /// None will.
     ForGood(NoReceipt),
 }
+
+/// A call's start is written before anything that it asks for, and at the latest with its end: most calls end within this.
+const NOW_MS: u64 = 60_000;
 
 /// Between looks: the notary signs every 100 ms where anything is new. Few, since whoever asks may ask for what never comes.
 const WAITS: [Duration; 4] =

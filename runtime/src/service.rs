@@ -31,8 +31,9 @@ use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
 use tollgate_engine::error::{CallFailure, LoadError, RejectError};
 use tollgate_engine::loading::Provenance;
-use tollgate_engine::operations::{OperationText, OperationTexts};
+use tollgate_engine::operations::OperationTexts;
 use tollgate_engine::request::{Answer, Caller, Request};
+use tollgate_engine::tool::NamedTool;
 use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
 use tollgate_system::{ProcessCommand, lock};
@@ -318,6 +319,23 @@ pub enum ToolError {
     Load(#[from] LoadError),
 }
 
+impl ToolError {
+    /// What an agent is told that is not the operator, where the error itself names folders of this machine, or what the policy says.
+    #[must_use]
+    pub fn for_agents(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown { .. } | Self::NoName { .. } | Self::Version { .. } | Self::Ungranted(_) => None,
+            Self::Record { .. }
+            | Self::Damaged { .. }
+            | Self::Manifest { .. }
+            | Self::Bind(_)
+            | Self::Folder(_)
+            | Self::Stored { .. }
+            | Self::Load(_) => Some("the tool cannot be used now, and the operator was told why"),
+        }
+    }
+}
+
 fn help_of(error: &FindError) -> &'static str {
     match error {
         FindError::Older { .. } => "`tollgate doctor --fix` moves it",
@@ -547,12 +565,11 @@ impl Tollgate {
     }
 
     fn call_as(&self, call: &Call<'_>, control: &Control, is_offered: bool) -> Result<Answer, Unanswered> {
-        let (ready, governing) = self.tool_and_policy(call.tool).map_err(|error| {
-            // Whoever may not call it does not learn what the operator grants it.
-            let is_theirs = self.governing().is_theirs(call, |agent, tool| agent.tools.contains_key(tool));
-            if is_theirs { error } else { Box::new(ToolError::Unknown { name: call.tool.to_owned() }) }
-        })?;
-        let chosen = ready.operation(call.operation);
+        if !self.governing().is_theirs(call, |agent, tool| agent.tools.contains_key(tool)) {
+            return Err(self.not_theirs(call));
+        }
+        let (ready, governing) = self.tool_and_policy(call.tool)?;
+        let chosen = ready.described.operation(call.operation).map(str::to_owned);
         let operation = chosen.as_ref().map_or_else(|_none| call.operation.unwrap_or_default(), |name| name.as_str());
         let wrapping = if is_offered { ready.described.wrapping(operation) } else { (false, false) };
         let (is_input_wrapped, is_output_wrapped) = wrapping;
@@ -572,6 +589,32 @@ impl Tollgate {
             answer.output = wrapped_output(&answer.output);
         }
         Ok(answer)
+    }
+
+    /// The call of a tool that is not the proven agent's. It is on record where there is such a tool under a policy. The tool is not
+    /// loaded for it: another one would go for that, which somebody else calls. What the operator grants it is not told.
+    fn not_theirs(&self, call: &Call<'_>) -> Unanswered {
+        let unknown = || Unanswered::Tool(Box::new(ToolError::Unknown { name: call.tool.to_owned() }));
+        let Ok(described) = self.glanced_at(call.tool) else { return unknown() };
+        let Ok(canonical) = described.set.to_canonical_json() else { return unknown() };
+        let chosen = described.operation(call.operation).unwrap_or(call.operation.unwrap_or_default());
+        let request = Request {
+            operation: chosen,
+            arguments: call.arguments,
+            stdin: call.stdin.clone(),
+            caller: call.caller.clone(),
+        };
+        let named = NamedTool {
+            name: call.tool,
+            version: &described.version,
+            component: described.component,
+            policy: Digest::of(canonical.as_bytes()),
+            limits: described.set.limits,
+        };
+        let (agent, tool) = (agent_of(call), call.tool);
+        let mut failure = self.supervisor.turn_down(named, &request, not_the_agents(call, chosen).into());
+        failure.help = vec![help::to_name(agent, tool, chosen).to_string()];
+        Unanswered::Call(failure)
     }
 
     /// Ends every worker, and waits until all records are on disk and the notary is gone ([`Supervisor::finish`]).
@@ -787,6 +830,16 @@ fn describe(governing: &Governing, one: &Prepared) -> Arc<Described> {
     Arc::new(Described::new((governing.number, tool), manifest, operations.clone(), one.set.clone()))
 }
 
+/// The agent that was proven to ask.
+fn agent_of<'c>(call: &'c Call<'_>) -> &'c str {
+    call.caller.proven.as_ref().map_or("", |proven| &proven.agent)
+}
+
+fn not_the_agents(call: &Call<'_>, operation: &str) -> RejectError {
+    let (agent, tool) = (agent_of(call).to_owned(), call.tool.to_owned());
+    RejectError::NotTheAgents { agent, tool, operation: operation.to_owned() }
+}
+
 /// The name that is called.
 fn parsed(given: &str) -> Result<ToolName, Box<ToolError>> {
     given.parse().map_err(|source| {
@@ -853,16 +906,6 @@ impl Ready {
         failure.help = help::of(granted, &failure.error).iter().map(ToString::to_string).collect();
         Unanswered::Call(failure)
     }
-
-    /// The operation that is asked for, or else its only one.
-    fn operation(&self, given: Option<&str>) -> Result<String, RejectError> {
-        let name = |operation: &OperationText| operation.name.clone();
-        match (given, self.described.operations.iter().as_slice()) {
-            (Some(given), _) => Ok(given.to_owned()),
-            (None, [only]) => Ok(name(only)),
-            (None, several) => Err(RejectError::WhichOperation { known: several.iter().map(name).collect() }),
-        }
-    }
 }
 
 /// Why the tool that is wanted is left out. Others are left out in silence: whoever calls them is told.
@@ -921,7 +964,6 @@ impl Governing {
         if self.is_theirs(call, |agent, tool| agent.may(tool, operation)) {
             return Ok(());
         }
-        let agent = call.caller.proven.as_ref().map(|proven| proven.agent.clone()).unwrap_or_default();
-        Err(RejectError::NotTheAgents { agent, tool: call.tool.to_owned(), operation: operation.to_owned() })
+        Err(not_the_agents(call, operation))
     }
 }

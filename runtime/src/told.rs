@@ -151,6 +151,35 @@ pub struct Error {
     pub details: Map<String, Value>,
 }
 
+/// As [`unanswered`], for an agent that is not the operator: it learns nothing of this machine's folders. What is kept from it comes
+/// beside, for the operator.
+#[must_use]
+pub fn unanswered_for_agent(unanswered: &Unanswered) -> (Error, Option<String>) {
+    let mut told = self::unanswered(unanswered);
+    let short = match unanswered {
+        Unanswered::Tool(error) => error.for_agents(),
+        Unanswered::Call(failure) => match &failure.error {
+            CallError::Unrecorded(_) => Some("the ledger did not take a record, so the call was ended"),
+            CallError::NoWorker(_) => Some("there is no worker for the tool, and the operator was told why"),
+            CallError::Internal(_) => Some("tollgate failed, and the operator was told how"),
+            CallError::Rejected(_)
+            | CallError::Tool { .. }
+            | CallError::Violation(_)
+            | CallError::Cap(_)
+            | CallError::Trap { .. }
+            | CallError::Exit { .. }
+            | CallError::OutputNotJson { .. }
+            | CallError::Blocked { .. }
+            | CallError::Overran { .. }
+            | CallError::WorkerEnded { .. }
+            | CallError::Cancelled
+            | CallError::Busy { .. } => None,
+        },
+    };
+    let kept = short.map(|short| std::mem::replace(&mut told.message, short.to_owned()));
+    (told, kept)
+}
+
 /// The error of a call by a tool's name.
 #[must_use]
 pub fn unanswered(unanswered: &Unanswered) -> Error {

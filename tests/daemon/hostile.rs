@@ -54,6 +54,8 @@ pub(crate) fn bad_clients_take_nothing_from_others() {
     assert!(taken < 1_000, "it is not heard for ever");
     served();
     drop(flood);
+    // The gateway learns of it once it has written what the client does not read.
+    await_that("room", || lab.daemon.status().agents[0].connections == 0);
     let mut good = lab.connect();
     good.is_served();
     // More connections than there may be: told so, and the others go on.

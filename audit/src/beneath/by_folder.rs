@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
@@ -59,6 +60,14 @@ impl<'a> Place<'a> {
     pub fn bytes(&self) -> io::Result<u64> {
         let found = statat(&self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
         u64::try_from(found.st_size).map_err(io::Error::other)
+    }
+
+    /// When the file was last written. A time before 1970 is that.
+    pub fn written(&self) -> io::Result<SystemTime> {
+        let found = statat(&self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let (seconds, nanos) = (u64::try_from(found.st_mtime), u64::try_from(found.st_mtime_nsec));
+        let of = Duration::from_secs(seconds.unwrap_or_default()) + Duration::from_nanos(nanos.unwrap_or_default());
+        Ok(UNIX_EPOCH + of)
     }
 
     /// The names in the folder of this name, and whether each is a folder itself.

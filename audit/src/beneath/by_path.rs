@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::not_a_folder;
 use crate::regular;
@@ -37,6 +38,11 @@ impl Place {
     /// The length of the file in bytes.
     pub fn bytes(&self) -> io::Result<u64> {
         fs::symlink_metadata(&self.path).map(|metadata| metadata.len())
+    }
+
+    /// When the file was last written.
+    pub fn written(&self) -> io::Result<SystemTime> {
+        fs::symlink_metadata(&self.path)?.modified()
     }
 
     /// The names in the folder of this name, and whether each is a folder itself.

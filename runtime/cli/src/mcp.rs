@@ -144,15 +144,32 @@ fn must_be_ones_own(file: &File, path: &Path) -> Result<(), Failure> {
 }
 
 /// Whoever listens at a socket gets the token and whatever the client says. It is to be this user, root, or whoever has the folder of the
-/// socket: others can put one into a folder that all may write to.
+/// socket: others can put one, or a link to one, into a folder that all may write to.
 fn must_be_its_owners(stream: &UnixStream, socket: &Path) -> Result<(), Failure> {
     let peer = socket_peercred(stream).map_err(|errno| Failure::internal(io::Error::from(errno)))?.uid.as_raw();
-    let real = socket.canonicalize().unwrap_or_else(|_gone| socket.to_owned());
-    let folder = real.parent().and_then(|folder| folder.metadata().ok()).map(|folder| folder.uid());
-    if [Some(geteuid().as_raw()), Some(ROOT), folder].contains(&Some(peer)) {
+    if owners_of(socket).is_some_and(|owners| owners.contains(&peer)) {
         return Ok(());
     }
     Err(Failure::usage(McpError::OthersSocket { socket: socket.to_owned(), uid: peer }))
+}
+
+/// Who may listen at a socket. None where a link on the way to it is somebody else's.
+fn owners_of(socket: &Path) -> Option<[u32; 3]> {
+    let mut place = std::path::absolute(socket).ok()?;
+    for _link in 0..LINKS_MAX {
+        let folder = place.parent()?.canonicalize().ok()?;
+        let owners = [geteuid().as_raw(), ROOT, folder.metadata().ok()?.uid()];
+        place = folder.join(place.file_name()?);
+        let found = place.symlink_metadata().ok()?;
+        if !found.is_symlink() {
+            return Some(owners);
+        }
+        if !owners.contains(&found.uid()) {
+            return None;
+        }
+        place = folder.join(place.read_link().ok()?);
+    }
+    None
 }
 
 /// The socket that is given, or that of the agent that is named, or of the one that this user is.
@@ -211,6 +228,7 @@ fn start(ledger: &Path) -> Result<Operator, Failure> {
 }
 
 const ROOT: u32 = 0;
+const LINKS_MAX: usize = 8;
 const GROUP_AND_OTHERS: u32 = 0o077;
 const OTHERS: u32 = 0o007;
 

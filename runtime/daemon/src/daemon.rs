@@ -473,18 +473,25 @@ impl Shared {
     /// Ends the connections of clients whose tokens were removed, where the file of tokens is another one than before.
     fn look_at_tokens(&self) {
         let tokens = &self.serving.tokens;
+        // Whoever looks at the same time waits, and comes back when it is done.
+        let mut seen = lock(&self.tokens_seen);
         let stamp = tokens.stamp();
-        let is_same = {
-            let mut before = lock(&self.tokens_seen);
-            before.replace(stamp) == Some(stamp)
-        };
-        if is_same {
+        if *seen == Some(stamp) {
             return;
         }
         // A file that cannot be read opens nothing; what it opened before stays until it can.
         let Ok(hashes) = tokens.hashes() else { return };
-        let doors = lock(&self.doors).clone();
-        doors.iter().for_each(|door| door.drop_removed(&hashes));
+        let running: Vec<_> = lock(&self.doors).iter().filter_map(|door| door.running()).collect();
+        let retired = lock(&self.retired).clone();
+        for gateway in running.iter().chain(&retired) {
+            let dropped = gateway.drop_removed(&hashes);
+            if dropped > 0 {
+                let agent = gateway.agent();
+                self.serving
+                    .tell(&format!("a token of the agent `{agent}` was removed: {dropped} connections are closed"));
+            }
+        }
+        *seen = Some(stamp);
     }
 
     /// Tells clients of a change of what is installed that no command has told: one that does not find this daemon, or none of Tollgate's.

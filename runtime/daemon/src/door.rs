@@ -1,6 +1,6 @@
 //! The door of an agent: its listeners, what proves that it is the agent who knocks, and its gateway while it has clients.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -282,16 +282,6 @@ impl Door {
         }
     }
 
-    /// Ends the connections of clients whose tokens were removed.
-    pub(crate) fn drop_removed(&self, tokens: &BTreeMap<String, Vec<String>>) {
-        let Some(gateway) = self.running() else { return };
-        let dropped = gateway.drop_others(tokens.get(&self.agent).map_or(&[], Vec::as_slice));
-        if dropped > 0 {
-            let agent = &self.agent;
-            self.shared.tell(&format!("a token of the agent `{agent}` was removed: {dropped} connections are closed"));
-        }
-    }
-
     /// The gateway, while there is one.
     pub(crate) fn running(&self) -> Option<Arc<Gateway>> {
         lock(&self.gateway).gateway.clone()
@@ -307,7 +297,7 @@ impl Names for Door {
         match self.shared.tokens.hash_of(&self.agent, token) {
             Ok(hash) => hash,
             Err(error) => {
-                self.shared.tell(&tollgate::error::with_causes(&error));
+                self.shared.tell_once(&tollgate::error::with_causes(&error));
                 None
             }
         }

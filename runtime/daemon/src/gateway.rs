@@ -8,7 +8,7 @@
 //! A gateway may be broken into. It can ask for calls of its own agent, as many at a time as it has lanes, and do nothing else: who
 //! the agent is, which session a client has and whether its token was right, is known here and not asked of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -18,13 +18,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tollgate::supervisor::Cancel;
-use tollgate_gateway::protocol::{FromGateway, GatewayLimits, ToGateway};
+use tollgate_gateway::protocol::{DROPPED_MAX, FromGateway, GatewayLimits, ToGateway};
 use tollgate_ipc::{Channel, ChannelError, Connection, Early};
 use tollgate_system::{ProcessCommand, held, lock, of_call, of_thread};
 
 /// The gateway's process, and what is known of its clients and calls.
 #[derive(Debug)]
 pub(crate) struct Gateway {
+    agent: String,
     control: Channel,
     pid: u32,
     needs_token: bool,
@@ -37,7 +38,8 @@ pub(crate) struct Gateway {
 struct State {
     clients: HashMap<u64, Client>,
     lanes: usize,
-    running: HashMap<u64, Cancel>,
+    // By the gateway's number, each with the client that asked.
+    running: HashMap<u64, (u64, Cancel)>,
     // Withdrawn before the call came.
     early: Early<u64>,
     // What it last said of its queue, and how often it has said so.
@@ -72,6 +74,11 @@ impl State {
         let (clients, running, early) = (HashMap::new(), HashMap::new(), Early::new(calls_max));
         Self { clients, lanes: 0, running, early, waiting: (0, 0), is_retired: false, idle_since: None, is_over: false }
     }
+
+    /// What withdraws the calls of these clients.
+    fn calls_of(&self, is_one: impl Fn(u64) -> bool) -> Vec<Cancel> {
+        self.running.values().filter(|(client, _)| is_one(*client)).map(|(_, cancel)| cancel.clone()).collect()
+    }
 }
 
 impl Gateway {
@@ -85,7 +92,8 @@ impl Gateway {
         let (control, stdin) = Channel::pair()?;
         let (say, heard) = mpsc::sync_channel(0);
         let (command, serves) = (command.clone(), Arc::clone(serves));
-        let begin = ToGateway::Begin { agent: agent.to_owned(), token: needs_token, limits };
+        let agent = agent.to_owned();
+        let begin = ToGateway::Begin { agent: agent.clone(), token: needs_token, limits };
         let work = move || {
             // The process dies with the thread that started it, so that this one stays.
             let mut child = match command.prepare_own(stdin).spawn() {
@@ -93,6 +101,7 @@ impl Gateway {
                 Err(error) => return drop(say.send(Err(error))),
             };
             let gateway = Arc::new(Self {
+                agent,
                 control,
                 pid: child.id(),
                 needs_token,
@@ -110,6 +119,11 @@ impl Gateway {
         };
         thread::Builder::new().name("gateway-watch".to_owned()).spawn(work).map_err(of_thread)?;
         heard.recv().map_err(|_gone| io::Error::other("the thread of the gateway has failed"))?
+    }
+
+    /// Whose it is.
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
     }
 
     /// The process.
@@ -156,7 +170,7 @@ impl Gateway {
 
     /// Withdraws every call.
     pub(crate) fn cancel_all(&self) {
-        let running: Vec<Cancel> = lock(&self.state).running.values().cloned().collect();
+        let running: Vec<Cancel> = lock(&self.state).calls_of(|_any| true);
         running.iter().for_each(Cancel::cancel);
     }
 
@@ -213,10 +227,18 @@ impl Gateway {
         }
     }
 
+    /// A client is nobody's: what it showed is not right any more.
+    pub(crate) fn is_nobodys(&self, client: u64) {
+        if let Some(client) = lock(&self.state).clients.get_mut(&client) {
+            (client.is_authentic, client.token) = (false, None);
+        }
+    }
+
     /// Ends the connections that were opened by tokens which are not among these any more, with what they have under way. How many
     /// they were.
-    pub(crate) fn drop_others(&self, tokens: &[String]) -> usize {
-        let dropped: Vec<u64> = {
+    pub(crate) fn drop_removed(&self, tokens: &BTreeMap<String, Vec<String>>) -> usize {
+        let tokens = tokens.get(&self.agent).map_or(&[][..], Vec::as_slice);
+        let (dropped, calls): (Vec<u64>, Vec<Cancel>) = {
             let mut state = lock(&self.state);
             let is_gone = |client: &Client| client.token.as_ref().is_some_and(|token| !tokens.contains(token));
             let gone = state.clients.iter_mut().filter(|(_, client)| is_gone(client));
@@ -225,16 +247,22 @@ impl Gateway {
                 (client.is_authentic, client.token) = (false, None);
                 *number
             };
-            gone.map(number).collect()
+            let dropped: Vec<u64> = gone.map(number).collect();
+            let calls = state.calls_of(|client| dropped.contains(&client));
+            (dropped, calls)
         };
-        for client in &dropped {
-            self.control.send_at_once(&ToGateway::Drop { client: *client }).ok();
+        calls.iter().for_each(Cancel::cancel);
+        for clients in dropped.chunks(DROPPED_MAX) {
+            // One that does not even hear it has no more to say.
+            if self.control.send_at_once(&ToGateway::Drop { clients: clients.to_vec() }).is_err() {
+                self.kill();
+            }
         }
         dropped.len()
     }
 
-    /// A call begins; how it is withdrawn. None if the gateway has another of that number under way.
-    pub(crate) fn begin(&self, request: u64) -> Option<Cancel> {
+    /// A call of a client begins; how it is withdrawn. None if the gateway has another of that number under way.
+    pub(crate) fn begin(&self, client: u64, request: u64) -> Option<Cancel> {
         let mut state = lock(&self.state);
         if state.running.contains_key(&request) {
             return None;
@@ -243,7 +271,7 @@ impl Gateway {
         if state.early.take(&request) || state.is_over {
             cancel.cancel();
         }
-        state.running.insert(request, cancel.clone());
+        state.running.insert(request, (client, cancel.clone()));
         Some(cancel)
     }
 
@@ -287,7 +315,7 @@ impl Gateway {
     fn cancel(&self, request: u64) {
         let running = {
             let mut state = lock(&self.state);
-            let running = state.running.get(&request).cloned();
+            let running = state.running.get(&request).map(|(_, cancel)| cancel.clone());
             if running.is_none() {
                 state.early.note(request);
             }
@@ -338,7 +366,7 @@ impl Gateway {
             let mut state = lock(&self.state);
             state.is_over = true;
             state.clients.clear();
-            state.running.values().cloned().collect()
+            state.calls_of(|_any| true)
         };
         self.changed.notify_all();
         running.iter().for_each(Cancel::cancel);

@@ -10,8 +10,8 @@ use tollgate::offers::{self, Offers, Operation, Provider, Through};
 use tollgate::operations::OperationText;
 use tollgate::receipts::NoReceipt;
 use tollgate::request::{Answer, Caller, Claims, Proven};
-use tollgate::service::{Call, Unanswered};
-use tollgate::supervisor::{Control, Hears};
+use tollgate::service::{Call, ToolError, Unanswered};
+use tollgate::supervisor::{Cancel, Control, Hears};
 use tollgate::told;
 use tollgate::{CallId, Described};
 use tollgate_config::{Agent, ToolList, ToolName};
@@ -92,26 +92,37 @@ impl Lane {
         logs: bool,
         [arguments, stdin]: [Vec<u8>; 2],
     ) -> Saying {
+        // Before anything is looked for, which may take as long as a worker's start: it can be withdrawn from here on, also by the
+        // removal of the client's token.
+        let Some(cancel) = self.gateway.begin(client, request) else {
+            return failed(Failure::new("internal", "the gateway uses a number twice"));
+        };
+        let saying = self.begun(client, cancel, named, claims, logs, [arguments, stdin]);
+        self.gateway.is_done(request);
+        saying
+    }
+
+    fn begun(
+        &self,
+        client: u64,
+        cancel: Cancel,
+        named: Named,
+        claims: protocol::Claims,
+        logs: bool,
+        [arguments, stdin]: [Vec<u8>; 2],
+    ) -> Saying {
         let Some(session) = self.gateway.session_of(client) else {
             return failed(Failure::new("unauthenticated", NOBODY));
         };
         let Ok(arguments) = String::from_utf8(arguments) else {
             return failed(Failure::new("rejected", "the arguments are not UTF-8 text"));
         };
-        // Before the tool is looked for, which may take as long as its worker's start: it can be withdrawn from here on.
-        let Some(cancel) = self.gateway.begin(request) else {
-            return failed(Failure::new("internal", "the gateway uses a number twice"));
-        };
         let (chosen, arguments) = match self.chosen(named, &arguments) {
             Ok(Choice::Call(chosen, arguments)) => (chosen, arguments),
             Ok(Choice::Answered(own)) => {
-                self.gateway.is_done(request);
                 return (Told::Own, [own.to_string().into_bytes(), Vec::new(), Vec::new()]);
             }
-            Err(unknown) => {
-                self.gateway.is_done(request);
-                return failed(unknown);
-            }
+            Err(unknown) => return failed(unknown),
         };
         let proven = Some(Proven { agent: self.names.agent().to_owned(), session });
         let call = Call {
@@ -132,8 +143,25 @@ impl Lane {
         let tollgate = &self.serving.tollgate;
         let answered =
             if chosen.is_offered { tollgate.call_offered(&call, &control) } else { tollgate.call(&call, &control) };
-        self.gateway.is_done(request);
-        answered.map_or_else(failed_with, answered_with)
+        answered.map_or_else(|unanswered| self.failed_with(unanswered), answered_with)
+    }
+
+    /// What the agent is told of a failed call; of what is kept from it, the operator.
+    fn failed_with(&self, unanswered: Unanswered) -> Saying {
+        let told = if self.is_operator() {
+            told::unanswered(&unanswered)
+        } else {
+            let (told, kept) = told::unanswered_for_agent(&unanswered);
+            if let Some(kept) = kept {
+                self.serving.tell_once(&format!("a call of the agent `{}`: {kept}", self.names.agent()));
+            }
+            told
+        };
+        failed_with(told, unanswered)
+    }
+
+    fn is_operator(&self) -> bool {
+        self.names.agent() == LOCAL
     }
 
     /// What is called, and with which arguments. Where the policy has a list of two tools, those are this daemon's own.
@@ -189,13 +217,13 @@ impl Lane {
             Err(None) => failed(Failure::new("unknown-call", "this is no name of a call")),
             Err(Some(error)) => {
                 let kind = match &error {
-                    NoReceipt::NoCall { .. } => "unknown-call",
+                    NoReceipt::NoCall { .. } | NoReceipt::FarEnd { .. } => "unknown-call",
                     NoReceipt::NotYet { .. } => "busy",
                     NoReceipt::Ledger(_) => "internal",
                 };
                 // Why the ledger cannot be read, the operator alone is told.
                 if let NoReceipt::Ledger(_) = &error {
-                    self.serving.tell(&format!("no receipt: {}", with_causes(&error)));
+                    self.serving.tell_once(&format!("no receipt: {}", with_causes(&error)));
                 }
                 failed(Failure::new(kind, error.to_string()))
             }
@@ -203,10 +231,14 @@ impl Lane {
     }
 
     fn token(&self, client: u64, token: &[u8]) -> Saying {
-        let right = self.names.token(token);
-        let is_right = right.is_some();
-        if let Some(hash) = right {
+        let mut is_right = false;
+        if let Some(hash) = self.names.token(token) {
             self.gateway.is_authentic(client, hash);
+            // A removal that has gone by meanwhile has not seen this client.
+            is_right = self.names.token(token).is_some();
+            if !is_right {
+                self.gateway.is_nobodys(client);
+            }
         }
         (Told::Token { is_right }, Default::default())
     }
@@ -223,7 +255,7 @@ impl Lane {
         let (found, agent) = self.offers();
         self.serving.tell_not_offered(&found.not_offered);
         let provider = match format {
-            Format::Tollgate => return all_of(&found, agent.as_ref()),
+            Format::Tollgate => return self.all_of(&found, agent.as_ref()),
             Format::McpByPolicy if self.serving.serve().list == ToolList::Search => {
                 return json!({ "tools": offers::list_of_two(&found.offers) }).to_string();
             }
@@ -236,13 +268,25 @@ impl Lane {
         self.serving.tell_not_offered(&left_out);
         json!({ "tools": tools }).to_string()
     }
-}
 
-/// All that there is to know of the tools, for programs.
-fn all_of(found: &Offers, agent: Option<&Agent>) -> String {
-    let tools: Vec<Value> = found.ready.iter().map(|(name, ready)| tool(name, ready, agent, found)).collect();
-    let unavailable = found.unavailable.iter().map(|(tool, why)| json!({ "tool": tool, "why": why }));
-    json!({ "tools": tools, "unavailable": unavailable.collect::<Vec<_>>() }).to_string()
+    /// All that there is to know of the tools, for programs.
+    fn all_of(&self, found: &Offers, agent: Option<&Agent>) -> String {
+        let tools: Vec<Value> = found.ready.iter().map(|(name, ready)| tool(name, ready, agent, found)).collect();
+        let unavailable =
+            found.unavailable.iter().map(|(tool, why)| json!({ "tool": tool, "why": self.why(tool, why) }));
+        json!({ "tools": tools, "unavailable": unavailable.collect::<Vec<_>>() }).to_string()
+    }
+
+    fn why(&self, tool: &str, error: &ToolError) -> String {
+        let whole = with_causes(error);
+        match error.for_agents().filter(|_| !self.is_operator()) {
+            Some(short) => {
+                self.serving.tell_once(&format!("a tool of the agent `{}`, `{tool}`: {whole}", self.names.agent()));
+                short.to_owned()
+            }
+            None => whole,
+        }
+    }
 }
 
 /// What comes of a call's name.
@@ -307,8 +351,8 @@ fn answered_with(answer: Answer) -> Saying {
     (Told::Answered { call: call.to_string(), usage }, [output.into_bytes(), streams.stdout, streams.stderr])
 }
 
-fn failed_with(unanswered: Unanswered) -> Saying {
-    let told::Error { kind, message, details } = told::unanswered(&unanswered);
+fn failed_with(told: told::Error, unanswered: Unanswered) -> Saying {
+    let told::Error { kind, message, details } = told;
     let error = Failure { kind, message, details: details.into() };
     match unanswered {
         Unanswered::Call(failure) => {

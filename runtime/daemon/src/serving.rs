@@ -28,7 +28,7 @@ pub(crate) struct Serving {
     pub(crate) clients: AtomicU64,
     // How often anything was asked on a lane.
     pub(crate) asked: AtomicU64,
-    // What was told of operations that models are not offered.
+    // What is told once.
     pub(crate) told: Mutex<BTreeSet<String>>,
 }
 
@@ -39,15 +39,17 @@ impl Serving {
 
     /// Tells once of each operation that models are not offered.
     pub(crate) fn tell_not_offered(&self, operations: &[NotOffered]) {
-        for why in operations {
-            let line = why.to_string();
-            let is_new = {
-                let mut told = lock(&self.told);
-                told.len() < TOLD_MAX && told.insert(line.clone())
-            };
-            if is_new {
-                self.tell(&line);
-            }
+        operations.iter().for_each(|why| self.tell_once(&why.to_string()));
+    }
+
+    /// Tells what clients can have told as often as they ask.
+    pub(crate) fn tell_once(&self, line: &str) {
+        let is_new = {
+            let mut told = lock(&self.told);
+            told.len() < TOLD_MAX && told.insert(line.to_owned())
+        };
+        if is_new {
+            self.tell(line);
         }
     }
 

@@ -86,10 +86,12 @@ impl Gateway {
                     self.tasks.spawn_local(Rc::clone(&self.lanes).take(lane));
                 }
             }
-            (ToGateway::Drop { client }, None, None) => {
-                let ends = self.clients.borrow_mut().remove(&client).flatten();
-                // What it has under way is withdrawn with it.
-                ends.inspect(AbortHandle::abort);
+            (ToGateway::Drop { clients }, None, None) => {
+                for client in clients {
+                    let ends = self.clients.borrow_mut().remove(&client).flatten();
+                    // What it has under way is withdrawn with it.
+                    ends.inspect(AbortHandle::abort);
+                }
             }
             (ToGateway::NoLane, None, None) => self.lanes.no_more(),
             (ToGateway::Count, None, None) => self.say.say(FromGateway::Count { waiting: self.lanes.waiting() }),

@@ -37,10 +37,10 @@ pub enum ToGateway {
     },
     /// One end of a pair of stream sockets, as the only descriptor: a lane, with which one call can be made at a time.
     Lane,
-    /// End the connection of a client at once: its token is not the agent's any more.
+    /// End the connections of clients at once: their tokens are not the agent's any more.
     Drop {
-        /// Which.
-        client: u64,
+        /// Which: at most [`DROPPED_MAX`].
+        clients: Vec<u64>,
     },
     /// There will be no more lanes than there are.
     NoLane,
@@ -250,6 +250,9 @@ impl Failure {
         Self { kind: kind.to_owned(), message: message.into(), details: Value::Null }
     }
 }
+
+/// Clients that one packet has dropped.
+pub const DROPPED_MAX: usize = 256;
 
 /// What a daemon takes of a question. Claims and names are bounded where they are parsed.
 #[must_use]

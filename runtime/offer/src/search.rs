@@ -137,8 +137,8 @@ pub fn find(offers: &[Offer], query: &str, limit: usize) -> Value {
             "description": cut(&output(&offer.description)),
             "inputSchema": lower_input(&offer.input, Provider::Mcp).schema,
         });
-        // Whoever finds a tool without its schema may still call it: its own schema judges.
-        let entry = if length(&entry) <= left { entry } else { json!({ "name": offer.name }) };
+        // Whoever finds a tool without its schema may still call it: its own schema judges. None takes the room of all others.
+        let entry = if length(&entry) <= left.min(ENTRY_BYTES_MAX) { entry } else { json!({ "name": offer.name }) };
         left = left.saturating_sub(length(&entry));
         tools.push(entry);
     }
@@ -200,6 +200,9 @@ const LIMIT_MAX: usize = 20;
 /// Most bytes of the entries of an answer that have a schema.
 pub const FOUND_BYTES_MAX: usize = 128 << 10;
 
+/// Most bytes of one that has.
+const ENTRY_BYTES_MAX: usize = 16 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,14 +255,19 @@ mod tests {
     #[test]
     fn what_an_answer_has_is_bounded_and_steers_nothing() {
         let long = "count \u{202e}".to_owned() + &"x".repeat(1000);
-        let wide = Offer { input: json!({ "type": "object", "title": "y".repeat(50 << 10) }), ..offer("a_b", &long) };
-        let offers: Vec<Offer> = (0..9).map(|n| Offer { name: format!("a_b{n}"), ..wide.clone() }).collect();
+        let of_bytes = |bytes| json!({ "type": "object", "title": "y".repeat(bytes) });
+        let wide = Offer { input: of_bytes(15 << 10), ..offer("a_b", &long) };
+        let mut offers: Vec<Offer> = (0..9).map(|n| Offer { name: format!("a_b{n}"), ..wide.clone() }).collect();
         let found = find(&offers, "count", 20);
         assert_eq!(found["tools"].as_array().unwrap().len(), 9);
         assert!(found.to_string().len() < FOUND_BYTES_MAX + 1_000, "{}", found.to_string().len());
         let description = found["tools"][0]["description"].as_str().unwrap();
         assert!(description.starts_with("count \\u202exxx") && description.ends_with('…'), "{description}");
-        assert_eq!(found["tools"][8], json!({ "name": "a_b8" }));
+        assert_eq!(found["tools"][8], json!({ "name": "a_b8" }), "there is no more room");
+        offers[0].input = of_bytes(100 << 10);
+        let found = find(&offers, "count", 20);
+        assert_eq!(found["tools"][0], json!({ "name": "a_b0" }), "one alone does not fill an answer");
+        assert!((1..9).all(|n| found["tools"][n]["inputSchema"]["title"].is_string()));
     }
 
     #[test]

@@ -61,9 +61,12 @@ use tollgate_audit::{Digest, Record};
 use tollgate_authority::{Deciding, DecidingPlaces};
 use tollgate_config::{CompartmentName, Deployment, SandboxLevel};
 use tollgate_engine::artifact::Artifact;
+use tollgate_engine::call::turn_down;
 use tollgate_engine::clock::now_ns;
-use tollgate_engine::error::{LoadError, with_causes};
+use tollgate_engine::error::{CallError, CallFailure, LoadError, with_causes};
 use tollgate_engine::private::PrivateTexts;
+use tollgate_engine::request::Request;
+use tollgate_engine::tool::NamedTool;
 use tollgate_notary::{Recorder, WriterKind};
 use tollgate_system::{ProcessCommand, lock};
 
@@ -281,6 +284,12 @@ impl Supervisor {
         recorder.reload(reload, Instant::now() + RELOAD_WAIT).map_err(|error| unrecorded(&error))
     }
 
+    /// The failure of a call of a tool that this supervisor need not have: it is put on record as [`Tool::turn_down`] does it, and no
+    /// worker is started for it.
+    pub fn turn_down(&self, tool: NamedTool<'_>, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
+        self.shared.turn_down(tool, request, error)
+    }
+
     /// How many workers live.
     #[must_use]
     pub fn workers(&self) -> usize {
@@ -329,6 +338,13 @@ impl Shared {
     /// The record into which the supervisor itself writes.
     fn recorder(&self) -> io::Result<Arc<dyn Record>> {
         Ok(self.own_recorder()? as _)
+    }
+
+    fn turn_down(&self, tool: NamedTool<'_>, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
+        match self.recorder() {
+            Ok(record) => turn_down(&record, tool, request, error),
+            Err(_no_descriptors) => CallFailure::before(error),
+        }
     }
 
     fn own_recorder(&self) -> io::Result<Arc<Recorder>> {

@@ -135,13 +135,9 @@ impl Tool {
     /// The failure of a call that does not begin. It is put on record as any other call; for a tool in a worker, by the supervisor.
     /// Waits two seconds at most for a ledger that has no room.
     pub fn turn_down(&self, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
-        let record = match &self.backend {
-            Backend::Worker(worker) => worker.group.shared.recorder(),
-            Backend::InProcess(resident) => Ok(Arc::clone(resident.record())),
-        };
-        match record {
-            Ok(record) => turn_down(&record, self.tool.named(), request, error),
-            Err(_no_descriptors) => CallFailure::before(error),
+        match &self.backend {
+            Backend::Worker(worker) => worker.group.shared.turn_down(self.tool.named(), request, error),
+            Backend::InProcess(resident) => turn_down(resident.record(), self.tool.named(), request, error),
         }
     }
 

@@ -412,17 +412,27 @@ fn a_socket_of_somebody_else_in_a_folder_of_all_gets_nothing() {
         fs::set_permissions(above, fs::Permissions::from_mode(0o755)).unwrap();
     }
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
-    let socket = folder.join("tollgate.sock");
-    let program = "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen()\nprint('here', flush=True)\n\
+    // There, or in a folder of its own, to which a link of its own leads.
+    let own = folder.join("own");
+    fs::create_dir(&own).unwrap();
+    std::os::unix::fs::chown(&own, Some(NOBODY), None).unwrap();
+    tells_nothing(&desk, &folder.join("tollgate.sock"), &folder.join("tollgate.sock"));
+    tells_nothing(&desk, &own.join("tollgate.sock"), &folder.join("link.sock"));
+}
+
+/// Another user listens at `socket`, and a client is led there by `place`.
+fn tells_nothing(desk: &Desk, socket: &Path, place: &Path) {
+    let program = "import os, socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen()\n\
+                   sys.argv[1] == sys.argv[2] or os.symlink(sys.argv[1], sys.argv[2])\nprint('here', flush=True)\n\
                    c = s.accept()[0]\nprint(c.recv(1000), flush=True)";
     let mut other = Command::new("python3");
-    let other = other.args(["-c", program]).arg(&socket).current_dir("/").stdout(Stdio::piped());
+    let other = other.args(["-c", program]).args([socket, place]).current_dir("/").stdout(Stdio::piped());
     let mut other = std::os::unix::process::CommandExt::uid(other, NOBODY).spawn().unwrap();
     let mut heard = BufReader::new(other.stdout.take().unwrap());
     let mut line = String::new();
     heard.read_line(&mut line).unwrap();
     assert_eq!(line, "here\n");
-    let mut command = desk.command(&["mcp", "--socket", socket.to_str().unwrap()]);
+    let mut command = desk.command(&["mcp", "--socket", place.to_str().unwrap()]);
     let mut client = Bridge::start(command.env("TOLLGATE_TOKEN", "tollgate_secret"));
     client.say(&json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }));
     let said = client.errors();

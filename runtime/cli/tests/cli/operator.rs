@@ -206,11 +206,42 @@ fn who_may_not_call_a_tool_is_not_told_what_it_lacks() {
     let ask = |agent: &str| Rpc::connect(served.socket(agent)).ask("call", &call)["error"].clone();
     let owner = ask("owner");
     assert_eq!(owner["data"]["error"]["kind"], "load", "{owner}");
-    assert!(owner["message"].as_str().unwrap().contains("secret-place"), "{owner}");
+    assert_eq!(owner["message"], "the tool cannot be used now, and the operator was told why");
+    let listed = Rpc::connect(served.socket("owner")).ask("tools", &json!({}))["result"]["unavailable"].clone();
+    assert_eq!(listed, json!([{ "tool": "word-count", "why": owner["message"] }]));
     let other = ask("other");
     assert_eq!(other["data"]["error"]["kind"], "unknown-tool", "{other}");
     assert_eq!(other["message"], "no tool `word-count` is installed");
+    let said = served.stop();
+    assert_eq!(said.matches("a call of the agent `owner`: ").count(), 1, "{said}");
+    assert!(said.contains("secret-place"), "{said}");
+    assert!(!desk.entries().iter().any(|entry| entry["kind"] == "call" && entry["agent"].is_string()));
+}
+
+/// It would take the place of one that somebody calls.
+#[test]
+fn a_tool_that_is_not_the_agents_is_not_loaded_for_it() {
+    let policy = format!(
+        "{POLICY}[agents.owner]\nis = {{ socket = true }}\ntools.word-count = {{}}\n\
+         [agents.other]\nis = {{ socket = true }}\ntools.word-count.operations = [\"shrink\"]\n"
+    );
+    let desk = desk(&["word-count", "json-query"], &policy);
+    let served = Served::start(&desk);
+    let query = json!({ "tool": "json-query", "operation": "query", "arguments": { "document": 1, "pointer": "" } });
+    let refused = Rpc::connect(served.socket("owner")).ask("call", &query)["error"].clone();
+    let why = &refused["data"]["error"];
+    assert_eq!(why["kind"], "rejected", "{refused}");
+    let message =
+        "the agent `owner` may not call `json-query.query`: its entry `[agents.owner]` in the policy does not name it";
+    assert_eq!(refused["message"], message);
+    assert_eq!(why["help"], "in tollgate.toml: tools.json-query.operations = [ …, \"query\" ] under [agents.owner]");
+    assert_eq!(desk.run(&["status", "--json"]).report()["workers"], 0, "no worker was started for it");
     served.stop();
+    let entries = desk.entries();
+    let of = |kind: &str| entries.iter().find(|e| e["kind"] == kind && e["call"] == refused["data"]["call"]).unwrap();
+    let (call, end) = (of("call"), of("call-end"));
+    assert_eq!((&call["tool"], &call["agent"]), (&json!("json-query"), &json!("owner")), "{call}");
+    assert_eq!(end["class"], "rejected", "{end}");
 }
 
 /// A `systemctl` that refuses what has `refused` in it.

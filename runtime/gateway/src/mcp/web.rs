@@ -92,7 +92,11 @@ impl Web {
                 session.into_iter().for_each(|session| sessions.withdraw(&session, &id));
                 handled.await
             }
-            Asked::Initialize => with_session(handled.await, &sessions.name()),
+            Asked::Initialize => {
+                let response = handled.await;
+                let is_begun = response.status().is_success();
+                if is_begun { with_session(response, &sessions.name()) } else { response }
+            }
             Asked::Other => handled.await,
         };
         response.map(|body| Page::Coming(body, Some(underway)))

@@ -37,14 +37,13 @@ fn a_client_that_is_dropped_is_cut_off_with_its_calls_and_others_are_not() {
     gone.send(format!("{}\n", call_line("1", "wait", "")));
     kept.send(format!("{}\n", call_line("1", "wait", "")));
     daemon.running(2);
-    daemon.say(&ToGateway::Drop { client: gone.number });
+    daemon.say(&ToGateway::Drop { clients: vec![gone.number] });
     daemon.closed(&gone);
     assert_eq!(gone.rest(), "");
     daemon.cancelled(1);
     daemon.running(1);
     // One that is gone already, and one that never was.
-    daemon.say(&ToGateway::Drop { client: gone.number });
-    daemon.say(&ToGateway::Drop { client: 1_000_000 });
+    daemon.say(&ToGateway::Drop { clients: vec![gone.number, 1_000_000] });
     assert!(kept.ask("{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}").contains("\"id\":2"));
     assert_eq!(daemon.cancels(), 1);
 }
