@@ -356,7 +356,10 @@ fn what_a_tool_in_process_writes_to_its_standard_error_is_heard() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears: Hears = {
         let heard = Arc::clone(&heard);
-        Arc::new(move |bytes: &[u8]| heard.lock().unwrap().extend_from_slice(bytes))
+        Arc::new(move |bytes: &[u8], _until| {
+            heard.lock().unwrap().extend_from_slice(bytes);
+            true
+        })
     };
     let arguments = r#"{"call": "stderr", "text": "heard"}"#;
     let request = Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };

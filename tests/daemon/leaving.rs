@@ -78,6 +78,38 @@ pub(crate) fn calls_beyond_a_tools_cap_wait_their_turn() {
     lab.end();
 }
 
+/// A client that has a tool's log told and does not read it costs its own calls at most: their worker has others' calls too.
+pub(crate) fn a_log_that_nobody_reads_costs_no_other_call() {
+    let policy = format!(
+        "{SLEEPS}[tools.flood-stdout]\nlimits = {{ stdio = \"1MiB\", deadline = \"1s\", calls = 16 }}\n\
+         [compartments]\nboth = [\"flood-stdout\", \"sleep-forever\"]\n"
+    );
+    let lab = DaemonLab::new(&["flood-stdout", "sleep-forever"], &policy);
+    let (mut deaf, mut other) = (lab.connect(), lab.connect());
+    const CALLS: usize = 13;
+    for id in 0..CALLS {
+        let params =
+            json!({ "tool": "flood-stdout", "operation": "stderr", "arguments": { "lines": 1_000 }, "logs": true });
+        deaf.say(format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": "call", "params": params })).as_bytes());
+    }
+    lab.await_begun("stderr", CALLS);
+    // Longer than the deadline of those calls and the grace behind it.
+    let slept = other.call("sleep-forever", "attack", &json!({ "millis": 3_000 }));
+    assert_eq!(slept["result"]["ok"], true, "{slept}");
+    let mut ended = 0;
+    while ended < CALLS {
+        let heard = deaf.hear().expect("an answer");
+        if heard["method"] != "log" {
+            let is_own = heard["result"]["ok"] == true || ["cap", "trap"].contains(&kind_of(&heard));
+            assert!(is_own, "{}", heard["error"]);
+            ended += 1;
+        }
+    }
+    drop((deaf, other));
+    let entries = lab.end();
+    assert_eq!(entries.iter().filter(|entry| matches!(entry, Entry::Closer(_))).count(), 0, "no worker was killed");
+}
+
 /// What a tool logs comes while it runs, whole and in order, however much at once; other calls of its worker notice nothing.
 pub(crate) fn what_a_tool_logs_comes_while_it_runs() {
     let limits = "[tools.flood-stdout]\nlimits = { stdio = \"1MiB\", deadline = \"10s\", calls = 16 }\n";

@@ -25,7 +25,7 @@ use crate::parse::CallRequest;
 use crate::protocol::{Failure, Format};
 use crate::race::{Either, race};
 use crate::reply::{Failed, RECEIPT_TYPE, Reply};
-use crate::service::Core;
+use crate::service::{Asker, Core};
 use crate::stream::{Stream, discard};
 use crate::token::{Shown, Tokens, no_token, wrong_token};
 use crate::watch::{Underway, Watch};
@@ -36,7 +36,14 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream, tokens: 
     watch.expect_heads();
     // The header may have begun to come already.
     watch.has_read();
-    let session = Session { core: Rc::clone(core), client, watch, port: stream.port(), tokens, web: OnceCell::new() };
+    let session = Session {
+        core: Rc::clone(core),
+        asker: core.asker(client),
+        watch,
+        port: stream.port(),
+        tokens,
+        web: OnceCell::new(),
+    };
     let header_bytes = core.limits().header_bytes;
     let answer = service_fn(|request| async { Ok::<_, Infallible>(session.answer(request).await) });
     let mut connection = Builder::new()
@@ -84,7 +91,7 @@ type Refusal = Box<Answer>;
 #[derive(Debug)]
 struct Session {
     core: Rc<Core>,
-    client: u64,
+    asker: Asker,
     watch: Rc<Watch>,
     // Of TCP, where a web page may try to be a client.
     port: Option<u16>,
@@ -125,7 +132,7 @@ impl Session {
             "/v1/tools" => {
                 must_be(&request, &Method::GET)?;
                 let format = format_of(request.uri().query())?;
-                let list = self.core.tools(self.client, format).await.map_err(failed)?;
+                let list = self.core.tools(&self.asker, format).await.map_err(failed)?;
                 Ok(json_answer(StatusCode::OK, list))
             }
             // What it holds is large, and no part of what others hold.
@@ -136,13 +143,13 @@ impl Session {
                 let body = self.body(head.headers.get(CONTENT_TYPE), body).await?;
                 let call = CallRequest::parse(&body).map_err(|problem| refuse(StatusCode::BAD_REQUEST, problem))?;
                 drop(body);
-                Ok(of_reply(&self.core.reply(self.client, call).await))
+                Ok(of_reply(&self.core.reply(&self.asker, call).await))
             }
             _other => match path.strip_prefix(RECEIPTS) {
                 Some(call) => {
                     must_be(&request, &Method::GET)?;
                     let call = call.to_owned();
-                    let receipt = self.core.receipt(self.client, call).await.map_err(failed)?;
+                    let receipt = self.core.receipt(&self.asker, call).await.map_err(failed)?;
                     Ok(with_body(StatusCode::OK, RECEIPT_TYPE, receipt))
                 }
                 None => Err(refuse(
@@ -154,7 +161,7 @@ impl Session {
     }
 
     async fn mcp(&self, request: Request<Incoming>, underway: Underway) -> Result<Answer, Refusal> {
-        let web = self.web.get_or_init(|| Web::new(&self.core, self.client, self.port.map(own_origins)));
+        let web = self.web.get_or_init(|| Web::new(&self.core, &self.asker, self.port.map(own_origins)));
         if request.method() != Method::POST {
             return Ok(web.answer(request.into_parts().0, b"", underway).await);
         }
@@ -198,7 +205,7 @@ impl Session {
             (None | Some(_), _) => None,
         };
         let Some(token) = token else { return Err(unauthenticated(no_token())) };
-        match self.tokens.show(&self.core, self.client, token).await {
+        match self.tokens.show(&self.core, self.asker.client, token).await {
             Ok(Shown::Right) => Ok(()),
             Ok(Shown::Wrong) => Err(unauthenticated(wrong_token())),
             Ok(Shown::OneTooMany) => {

@@ -6,10 +6,12 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tollgate_ipc::Blobs;
 
+use crate::held::{All, Held};
 use crate::lane::{Broken, Lane};
 use crate::protocol::{Asked, Failure, FromGateway, Told};
 use crate::race::{Either, race};
@@ -21,6 +23,7 @@ pub(crate) struct Lanes {
     state: RefCell<State>,
     queue_max: usize,
     waiting_bytes_max: usize,
+    held: Arc<All>,
     say: Say,
 }
 
@@ -40,6 +43,7 @@ struct Question {
     number: u64,
     asked: Asked,
     blobs: [Vec<u8>; 2],
+    held: Held,
     told: mpsc::Sender<(Told, Blobs)>,
 }
 
@@ -70,12 +74,18 @@ impl Lanes {
     /// At most `queue_max` questions wait, of requests that together have no more bytes than [`WAITING_BODIES`] of the longest.
     pub(crate) fn new(queue_max: usize, body_bytes: usize, say: Say) -> Rc<Self> {
         let waiting_bytes_max = body_bytes.saturating_mul(WAITING_BODIES);
-        Rc::new(Self { state: RefCell::default(), queue_max, waiting_bytes_max, say })
+        Rc::new(Self { state: RefCell::default(), queue_max, waiting_bytes_max, held: Arc::default(), say })
     }
 
-    /// Asks, with a number that no other question has.
+    /// What all connections hold.
+    pub(crate) const fn held(&self) -> &Arc<All> {
+        &self.held
+    }
+
+    /// Asks, with a number that no other question has, for a connection that holds so much.
     pub(crate) fn ask(
         self: &Rc<Self>,
+        held: &Held,
         asked: impl FnOnce(u64) -> Asked,
         blobs: [Vec<u8>; 2],
     ) -> Result<Asking, Unasked> {
@@ -83,9 +93,9 @@ impl Lanes {
         state.numbers += 1;
         let number = state.numbers;
         let (tell, told) = mpsc::channel(TOLD_MAX);
-        let mut question = Question { number, asked: asked(number), blobs, told: tell };
+        let mut question = Question { number, asked: asked(number), blobs, held: held.clone(), told: tell };
         let asking = Asking { number, told, lanes: Rc::clone(self) };
-        while let Some(free) = state.free.pop() {
+        while let Some(free) = state.free.pop_if(|_free| held.has_room()) {
             match free.send(question) {
                 Ok(()) => return Ok(asking),
                 // That lane has just ended.
@@ -103,6 +113,9 @@ impl Lanes {
             // Its drop looks into the state.
             drop(state);
             return Err(refused);
+        }
+        if !held.has_room() {
+            self.held.is_awaited();
         }
         state.waiting.push_back(question);
         self.want(&mut state);
@@ -160,23 +173,41 @@ impl Lanes {
 
     /// The next question for a lane; none once the lane is of no use.
     async fn next(&self, lane: &mut Lane) -> Option<Question> {
-        let (give, mut given) = oneshot::channel();
-        {
-            let mut state = self.state.borrow_mut();
-            if let Some(question) = state.waiting.pop_front() {
-                return Some(question);
+        loop {
+            let (give, mut given) = oneshot::channel();
+            {
+                let mut state = self.state.borrow_mut();
+                if let Some(question) = self.first(&mut state) {
+                    return Some(question);
+                }
+                state.free.push(give);
             }
-            state.free.push(give);
-        }
-        match race(&mut given, lane.useless()).await {
-            Either::First(question) => question.ok(),
-            // A question that was given meanwhile is dropped, so that whoever asked hears of it.
-            Either::Second(()) => None,
+            match race(&mut given, race(lane.useless(), self.held.room())).await {
+                Either::First(question) => return question.ok(),
+                // A question that was given meanwhile is dropped, so that whoever asked hears of it.
+                Either::Second(Either::First(())) => return None,
+                Either::Second(Either::Second(())) => {
+                    if let Ok(question) = given.try_recv() {
+                        return Some(question);
+                    }
+                    drop(given);
+                    self.state.borrow_mut().free.retain(|free| !free.is_closed());
+                }
+            }
         }
     }
 
+    /// The first question that waits, of those whose connections have room for an answer.
+    fn first(&self, state: &mut State) -> Option<Question> {
+        let at = state.waiting.iter().position(|question| question.held.has_room());
+        if at.is_none() && !state.waiting.is_empty() {
+            self.held.is_awaited();
+        }
+        state.waiting.remove(at?)
+    }
+
     async fn answer(&self, lane: &mut Lane, question: &Question) -> Result<(), Broken> {
-        let Question { number, asked, blobs: [first, second], told } = question;
+        let Question { number, asked, blobs: [first, second], told, held: _ } = question;
         if told.is_closed() {
             return Ok(());
         }

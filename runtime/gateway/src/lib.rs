@@ -25,6 +25,7 @@
 
 mod client;
 mod control;
+mod held;
 mod http;
 mod lane;
 mod lanes;

@@ -18,7 +18,7 @@ use crate::parse::{Asks, CallRequest, Id, Message, Opens, RpcError, opens};
 use crate::protocol::{Failure, Format};
 use crate::race::{Either, race};
 use crate::reply::{Failed, Reply, log_line, refused_line, result_line};
-use crate::service::{Core, Event};
+use crate::service::{Asker, Core, Event};
 use crate::stream::{Stream, discard};
 use crate::watch::Watch;
 
@@ -28,7 +28,7 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream) {
     let (read, write) = split(stream);
     let session = Rc::new(Session {
         core: Rc::clone(core),
-        client,
+        asker: core.asker(client),
         watch: Rc::clone(&watch),
         outbox: Outbox::default(),
         running: RefCell::default(),
@@ -39,7 +39,7 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream) {
     let reading = async {
         if let Some(first) = session.read(&mut lines).await {
             // What it holds is large, and no part of what others hold.
-            Box::pin(mcp::serve(core, client, &session.outbox, &mut lines, &first)).await;
+            Box::pin(mcp::serve(core, &session.asker, &session.outbox, &mut lines, &first)).await;
         }
     };
     let ended = race(reading, writing.as_mut()).await;
@@ -55,7 +55,7 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream) {
 #[derive(Debug)]
 struct Session {
     core: Rc<Core>,
-    client: u64,
+    asker: Asker,
     watch: Rc<Watch>,
     outbox: Outbox,
     // Requests that are not answered yet, each with what cancels it.
@@ -166,8 +166,10 @@ impl Session {
                     Failed::new(Failure::new("cancelled", "cancelled by the client")).to_line(Some(&id))
                 }
             };
+            let holding = this.asker.held.hold(line.len());
             this.outbox.has_room().await;
             this.outbox.push(&line);
+            drop(holding);
             // Whoever reads the answer may use the id again.
             this.running.borrow_mut().remove(&id);
             drop(underway);
@@ -175,7 +177,7 @@ impl Session {
     }
 
     async fn tools(&self, id: &Id) -> Vec<u8> {
-        match self.core.tools(self.client, Format::Tollgate).await {
+        match self.core.tools(&self.asker, Format::Tollgate).await {
             Ok(list) => result_line(id, &list),
             Err(failure) => Failed::new(failure).to_line(Some(id)),
         }
@@ -186,7 +188,7 @@ impl Session {
     }
 
     async fn reply(&self, id: &Id, request: CallRequest, logs: bool) -> Reply {
-        let mut running = match self.core.call(self.client, request, logs) {
+        let mut running = match self.core.call(&self.asker, request, logs) {
             Ok(running) => running,
             Err(refused) => return Reply::Failed(refused),
         };

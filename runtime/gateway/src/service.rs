@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tokio::sync::{Notify, watch};
 use tollgate_ipc::Blobs;
 
+use crate::held::Held;
 use crate::lanes::{Asking, Lanes};
 use crate::parse::{CallRequest, is_call_id, is_json};
 use crate::protocol::{Asked, Failure, Format, GatewayLimits, Told};
@@ -35,6 +36,15 @@ pub(crate) struct News {
     pub(crate) is_draining: bool,
 }
 
+/// A connection, as whoever asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    /// The daemon's name for the client.
+    pub(crate) client: u64,
+    /// What it has not taken yet.
+    pub(crate) held: Held,
+}
+
 /// A call under way. Dropping it cancels the call.
 #[derive(Debug)]
 pub(crate) struct Running(Asking);
@@ -62,6 +72,11 @@ impl Core {
             news,
             sessions: Sessions::default(),
         }
+    }
+
+    /// A new connection.
+    pub(crate) fn asker(&self, client: u64) -> Asker {
+        Asker { client, held: Held::none(self.lanes.held()) }
     }
 
     /// Hears news from now on.
@@ -109,39 +124,43 @@ impl Core {
     }
 
     /// Begins a call for a client. The error is the reply to it.
-    pub(crate) fn call(&self, client: u64, request: CallRequest, logs: bool) -> Result<Running, Box<Failed>> {
+    pub(crate) fn call(&self, asker: &Asker, request: CallRequest, logs: bool) -> Result<Running, Box<Failed>> {
         if self.is_draining.get() {
             let ends = Failure::new("busy", "the daemon is about to end, and takes no more calls");
             return Err(Box::new(Failed::new(ends)));
         }
         let CallRequest { named, arguments, stdin, claims } = request;
+        let client = asker.client;
         let call = |request| Asked::Call { client, request, named, claims, logs };
-        self.lanes.ask(call, [arguments, stdin]).map(Running).map_err(|unasked| Box::new(Failed::new(unasked.into())))
+        self.lanes
+            .ask(&asker.held, call, [arguments, stdin])
+            .map(Running)
+            .map_err(|unasked| Box::new(Failed::new(unasked.into())))
     }
 
     /// Makes a call whose log nobody wants meanwhile. Dropping this cancels the call.
-    pub(crate) async fn reply(&self, client: u64, request: CallRequest) -> Reply {
-        match self.call(client, request, false) {
+    pub(crate) async fn reply(&self, asker: &Asker, request: CallRequest) -> Reply {
+        match self.call(asker, request, false) {
             Ok(running) => running.end().await,
             Err(refused) => Reply::Failed(refused),
         }
     }
 
     /// The list of tools, JSON text.
-    pub(crate) async fn tools(&self, client: u64, format: Format) -> Result<String, Failure> {
-        match self.ask(Asked::Tools { client, format }, Vec::new()).await? {
+    pub(crate) async fn tools(&self, asker: &Asker, format: Format) -> Result<String, Failure> {
+        match self.ask(asker, Asked::Tools { client: asker.client, format }, Vec::new()).await? {
             (Told::Tools, [list, ..]) if is_json(&list) => String::from_utf8(list).map_err(|_no_text| senseless()),
             (told, _) => Err(failure(told)),
         }
     }
 
     /// The receipt of a call, in its text form.
-    pub(crate) async fn receipt(&self, client: u64, call: String) -> Result<String, Failure> {
+    pub(crate) async fn receipt(&self, asker: &Asker, call: String) -> Result<String, Failure> {
         if !is_call_id(&call) {
             let shown: String = call.chars().take(NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
             return Err(Failure::new(UNKNOWN_CALL, format!("`{shown}` is no name of a call")));
         }
-        match self.ask(Asked::Receipt { client, call }, Vec::new()).await? {
+        match self.ask(asker, Asked::Receipt { client: asker.client, call }, Vec::new()).await? {
             (Told::Receipt, [receipt, ..]) => String::from_utf8(receipt).map_err(|_no_text| senseless()),
             (told, _) => Err(failure(told)),
         }
@@ -152,7 +171,7 @@ impl Core {
         if self.is_draining.get() {
             return (false, vec!["the daemon is about to end".to_owned()]);
         }
-        match self.ask(Asked::Ready, Vec::new()).await {
+        match self.ask(&self.asker(0), Asked::Ready, Vec::new()).await {
             Ok((Told::Ready { ready, why }, _)) => (ready, why),
             Ok((told, _)) => (false, vec![failure(told).message]),
             Err(failure) => (false, vec![failure.message]),
@@ -161,14 +180,14 @@ impl Core {
 
     /// Whether a token is this agent's.
     pub(crate) async fn is_right(&self, client: u64, token: &[u8]) -> Result<bool, Failure> {
-        match self.ask(Asked::Token { client }, token.to_vec()).await? {
+        match self.ask(&self.asker(client), Asked::Token { client }, token.to_vec()).await? {
             (Told::Token { is_right }, _) => Ok(is_right),
             (told, _) => Err(failure(told)),
         }
     }
 
-    async fn ask(&self, asked: Asked, blob: Vec<u8>) -> Result<(Told, Blobs), Failure> {
-        let mut asking = self.lanes.ask(|_number| asked, [blob, Vec::new()])?;
+    async fn ask(&self, asker: &Asker, asked: Asked, blob: Vec<u8>) -> Result<(Told, Blobs), Failure> {
+        let mut asking = self.lanes.ask(&asker.held, |_number| asked, [blob, Vec::new()])?;
         asking.hear().await.ok_or_else(broken)
     }
 }

@@ -28,6 +28,8 @@ pub struct Connection {
     buffer: Vec<u8>,
     // Bytes after the last message: the start of the next.
     ahead: Vec<u8>,
+    // What the other end has not taken yet of a message that took too long.
+    behind: Vec<u8>,
 }
 
 /// Why nothing came through.
@@ -51,10 +53,11 @@ impl Connection {
     /// A connection over one end of a socket.
     #[must_use]
     pub fn new(socket: UnixStream) -> Self {
-        Self { socket, buffer: Vec::new(), ahead: Vec::new() }
+        Self { socket, buffer: Vec::new(), ahead: Vec::new(), behind: Vec::new() }
     }
 
-    /// Sends a message. Waits until `until` for the other end to take it; without a limit if `None`.
+    /// Sends a message. Waits until `until` for the other end to take it; without a limit if `None`. What it has not taken by then of a
+    /// message that it has begun to take goes before the next one.
     ///
     /// # Errors
     ///
@@ -65,17 +68,35 @@ impl Connection {
         blobs: [&[u8]; 3],
         until: Option<Instant>,
     ) -> Result<(), ConnectionError> {
+        let mut behind = std::mem::take(&mut self.behind);
+        let gone = self.write(&behind, until);
+        if let Err((sent, error)) = gone {
+            behind.drain(..sent);
+            self.behind = behind;
+            return Err(error);
+        }
         encode(&mut self.buffer, header, blobs)?;
+        if let Err((sent, error)) = self.write(&self.buffer, until) {
+            if sent > 0 {
+                self.behind = self.buffer.get(sent..).unwrap_or_default().to_owned();
+            }
+            return Err(error);
+        }
+        self.trim();
+        Ok(())
+    }
+
+    /// Writes all of it; the error has how much was written before.
+    fn write(&self, bytes: &[u8], until: Option<Instant>) -> Result<(), (usize, ConnectionError)> {
         let mut sent = 0;
-        while let Some(rest) = self.buffer.get(sent..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
             match send(&self.socket, rest, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(some) => sent += some,
                 Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) => self.wait(PollFlags::OUT, until)?,
-                Err(errno) => return Err(errno.into()),
+                Err(Errno::WOULDBLOCK) => self.wait(PollFlags::OUT, until).map_err(|error| (sent, error))?,
+                Err(errno) => return Err((sent, errno.into())),
             }
         }
-        self.trim();
         Ok(())
     }
 
@@ -299,6 +320,23 @@ mod tests {
         assert!(matches!(there.receive::<String>(LIMITS, past), Err(ConnectionError::Late)));
         here.socket.write_all(&[2, 0, 0]).unwrap();
         assert!(matches!(there.receive::<String>(LIMITS, past), Err(ConnectionError::Late)), "half a message is none");
+    }
+
+    /// As where a client does not read what its tool writes, and its answer then.
+    #[test]
+    fn half_a_message_that_took_too_long_is_ended_before_the_next() {
+        let (mut here, mut there) = pair();
+        let large = vec![7; 1 << 20];
+        let past = Some(Instant::now());
+        assert!(matches!(here.send(&"cut", [&large, b"", b""], past), Err(ConnectionError::Late)));
+        assert!(matches!(here.send(&"late", [b"", b"", b""], past), Err(ConnectionError::Late)), "none before its end");
+        let reader = thread::spawn(move || {
+            [(); 2].map(|()| {
+                there.receive::<String>(LIMITS, None).map(|(header, [blob, ..])| (header, blob.len())).unwrap()
+            })
+        });
+        here.send(&"next", [b"", b"", b""], None).unwrap();
+        assert_eq!(reader.join().unwrap(), [("cut".to_owned(), 1 << 20), ("next".to_owned(), 0)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A tool that was taken, wherever it will run: its identity, its capability set, and how many of its calls run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
@@ -23,8 +24,7 @@ pub(crate) struct Admitted {
     pub(crate) load: LoadOrder,
     policy: Digest,
     running: AtomicU32,
-    // How many calls wait for a place.
-    waiting: Mutex<u32>,
+    turns: Mutex<Turns>,
     left: Condvar,
     // What it says of its operations: as it was stored, or once it was loaded.
     texts: OnceLock<OperationTexts>,
@@ -48,7 +48,7 @@ impl Admitted {
             load,
             policy: loading.policy(),
             running: AtomicU32::new(0),
-            waiting: Mutex::new(0),
+            turns: Mutex::default(),
             left: Condvar::new(),
             texts,
             _folders: folders,
@@ -76,14 +76,16 @@ impl Admitted {
         }
     }
 
-    /// Takes a place, as [`Admitted::enter`]. A call that finds none waits for one until `until`, or until it is withdrawn.
+    /// Takes a place for a call of `agent`, as [`Admitted::enter`]. A call that finds none waits for one until `until`, or until it is
+    /// withdrawn: agents take turns, so that none waits behind all that another one asks for.
     pub(crate) fn enter_in_turn(
         self: &Arc<Self>,
+        agent: &str,
         until: Instant,
         cancel: Option<&Cancel>,
     ) -> Result<InPlace<'_>, CallError> {
         // Calls that wait come first.
-        if *lock(&self.waiting) == 0
+        if lock(&self.turns).is_empty()
             && let Ok(entered) = self.enter()
         {
             return Ok(entered);
@@ -93,13 +95,15 @@ impl Admitted {
             Arc::new(move || tool.wake())
         };
         let _at = cancel.map(|cancel| cancel.at(wakes()));
-        let mut waiting = lock(&self.waiting);
-        *waiting += 1;
+        let mut turns = lock(&self.turns);
+        let ticket = turns.wait(agent);
         let entered = loop {
             if cancel.is_some_and(Cancel::is_cancelled) {
                 break Err(CallError::Cancelled);
             }
-            if let Ok(entered) = self.enter() {
+            if turns.next() == Some(ticket)
+                && let Ok(entered) = self.enter()
+            {
                 break Ok(entered);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -107,15 +111,21 @@ impl Admitted {
                 let limit = self.load.set.limits.calls;
                 break Err(CallError::Busy { what: format!("{limit} calls of the tool run already (`limits.calls`)") });
             }
-            waiting = held(self.left.wait_timeout(waiting, left)).0;
+            turns = held(self.left.wait_timeout(turns, left)).0;
         };
-        *waiting -= 1;
+        turns.leave(ticket, entered.is_ok());
+        let others_wait = !turns.is_empty();
+        drop(turns);
+        if others_wait {
+            // Whose turn it is now may find a place, too.
+            self.left.notify_all();
+        }
         entered
     }
 
     /// Has the calls that wait for a place look again.
     fn wake(&self) {
-        drop(lock(&self.waiting));
+        drop(lock(&self.turns));
         self.left.notify_all();
     }
 
@@ -133,9 +143,84 @@ pub(crate) struct InPlace<'t>(&'t Admitted);
 impl Drop for InPlace<'_> {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::SeqCst);
-        let waits = *lock(&self.0.waiting) > 0;
+        let waits = !lock(&self.0.turns).is_empty();
         if waits {
-            self.0.left.notify_one();
+            self.0.left.notify_all();
         }
+    }
+}
+
+/// The calls that wait for a place. It is the turn of that agent's which has waited for longest since its last turn; of its calls, of the
+/// first.
+#[derive(Debug, Default)]
+struct Turns {
+    // The agent of each, by its ticket.
+    waiting: BTreeMap<u64, String>,
+    // When an agent had its last turn, for as long as any call waits.
+    last: BTreeMap<String, u64>,
+    given: u64,
+}
+
+impl Turns {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// A ticket.
+    fn wait(&mut self, agent: &str) -> u64 {
+        self.given += 1;
+        self.waiting.insert(self.given, agent.to_owned());
+        self.given
+    }
+
+    /// Whose turn it is.
+    fn next(&self) -> Option<u64> {
+        let last = |agent: &String| self.last.get(agent).copied().unwrap_or_default();
+        self.waiting.iter().min_by_key(|(ticket, agent)| (last(agent), **ticket)).map(|(ticket, _)| *ticket)
+    }
+
+    /// Gives a ticket back.
+    fn leave(&mut self, ticket: u64, has_entered: bool) {
+        let Some(agent) = self.waiting.remove(&ticket) else { return };
+        if self.waiting.is_empty() {
+            self.last.clear();
+        } else if has_entered {
+            self.given += 1;
+            self.last.insert(agent, self.given);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets all who wait enter, one after the other; whose turn it was.
+    fn order(turns: &mut Turns) -> Vec<String> {
+        let mut order = Vec::new();
+        while let Some(ticket) = turns.next() {
+            order.extend(turns.waiting.get(&ticket).cloned());
+            turns.leave(ticket, true);
+        }
+        order
+    }
+
+    #[test]
+    fn agents_take_turns_however_many_calls_one_of_them_has() {
+        let mut turns = Turns::default();
+        for agent in ["a", "a", "a", "b", "a", "c", "b"] {
+            turns.wait(agent);
+        }
+        assert_eq!(order(&mut turns), ["a", "b", "c", "a", "b", "a", "a"]);
+        assert!(turns.is_empty() && turns.last.is_empty(), "nothing is kept of who is gone");
+    }
+
+    #[test]
+    fn who_gives_up_has_had_no_turn() {
+        let mut turns = Turns::default();
+        let [first, second, _third] = ["a", "a", "b"].map(|agent| turns.wait(agent));
+        turns.leave(first, false);
+        assert_eq!(turns.next(), Some(second));
+        assert_eq!(order(&mut turns), ["a", "b"]);
     }
 }

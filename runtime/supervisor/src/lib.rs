@@ -23,7 +23,7 @@
 //! | [`Supervisor::start`] | 60 s, until the notary has its ledger open |
 //! | [`Supervisor::add`] and its like | no wait: no process is started |
 //! | [`Tool::start`], [`Supervisor::describe`] | a start, 180 s, and 3 s until its failure is known |
-//! | [`Tool::call`] | twice the deadline and grace: for its turn, and for its answer; where the worker fails it, 3.5 s for the worker's end and 5 s for the notary's word on the call, once it is this question's turn |
+//! | [`Tool::call`] | twice the deadline and grace: for its turn, and for its answer; once more where whoever hears what the tool writes takes as long; where the worker fails it, 3.5 s for the worker's end and 5 s for the notary's word on the call, once it is this question's turn |
 //! | [`Trial::run`] | a start, then as long again for the worker to end by itself, then 6 s to end it, and 3.5 s for the word on how it ended |
 //! | [`Supervisor::finish`], dropping it | 9 s for the workers, then what [`NotaryProcess::finish`] says |
 //!

@@ -122,7 +122,8 @@ impl Tool {
         let before = |error| self.turn_down(request, if control.is_cancelled() { CallError::Cancelled } else { error });
         request.must_fit().map_err(|error| before(error.into()))?;
         let _place = if control.waits_its_turn {
-            self.tool.enter_in_turn(self.answer_by(), control.cancel.as_ref()).map_err(before)?
+            let agent = request.caller.proven.as_ref().map_or("", |proven| &proven.agent);
+            self.tool.enter_in_turn(agent, self.answer_by(), control.cancel.as_ref()).map_err(before)?
         } else {
             self.tool.enter().map_err(|hit| before(hit.into()))?
         };
@@ -151,8 +152,9 @@ impl Tool {
     }
 }
 
-/// Hears what a tool writes to its standard error.
-pub type Hears = Arc<dyn Fn(&[u8]) + Send + Sync>;
+/// Hears what a tool writes to its standard error. It is told by when the call must be over, and says whether it goes on hearing: it must
+/// not take longer than until then.
+pub type Hears = Arc<dyn Fn(&[u8], Instant) -> bool + Send + Sync>;
 
 /// What the caller has of a call while it goes on.
 #[derive(Clone, Default)]
@@ -164,7 +166,7 @@ pub struct Control {
     /// that cap.
     pub waits_its_turn: bool,
     /// Hears what the tool writes to its standard error while the call runs: pieces of any length, on the thread that made the
-    /// call. The answer has all of it again. Slow hearing holds up the tool.
+    /// call. The answer has all of it again. Slow hearing holds up the tool until its deadline, and no longer: then it hears nothing more.
     pub hears: Option<Hears>,
 }
 

@@ -6,15 +6,19 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::held::{Held, Holding};
 use crate::parse::CallRequest;
 use crate::protocol::{Failure, Format};
 use crate::race::{Either, race};
 use crate::reply::Reply;
-use crate::service::Core;
+use crate::service::{Asker, Core};
 
 /// Asks for a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Asks(mpsc::Sender<Job>);
+pub(super) struct Asks {
+    give: mpsc::Sender<Job>,
+    held: Held,
+}
 
 /// What is asked, and where the answer goes. Who drops that end wants none.
 #[derive(Debug)]
@@ -29,42 +33,47 @@ enum Job {
 #[derive(Debug)]
 pub(super) struct Jobs {
     core: Rc<Core>,
-    client: u64,
+    asker: Asker,
     come: mpsc::Receiver<Job>,
 }
 
-pub(super) fn pair(core: &Rc<Core>, client: u64) -> (Asks, Jobs) {
+pub(super) fn pair(core: &Rc<Core>, asker: &Asker) -> (Asks, Jobs) {
     let (give, come) = mpsc::channel(1);
-    (Asks(give), Jobs { core: Rc::clone(core), client, come })
+    (Asks { give, held: asker.held.clone() }, Jobs { core: Rc::clone(core), asker: asker.clone(), come })
 }
 
 impl Asks {
     /// The list of tools in MCP's form.
     pub(super) async fn tools(&self) -> Result<String, Failure> {
         let (give, answer) = oneshot::channel();
-        self.0.send(Job::Tools(give)).await.map_err(|_gone| ended())?;
+        self.give.send(Job::Tools(give)).await.map_err(|_gone| ended())?;
         answer.await.map_err(|_gone| ended())?
     }
 
     /// The receipt of a call.
     pub(super) async fn receipt(&self, call: String) -> Result<String, Failure> {
         let (give, answer) = oneshot::channel();
-        self.0.send(Job::Receipt(call, give)).await.map_err(|_gone| ended())?;
+        self.give.send(Job::Receipt(call, give)).await.map_err(|_gone| ended())?;
         answer.await.map_err(|_gone| ended())?
     }
 
     /// Makes a call. Dropping this withdraws it.
     pub(super) async fn call(&self, call: CallRequest) -> Reply {
         let (give, answer) = oneshot::channel();
-        if self.0.send(Job::Call(call, give)).await.is_err() {
+        if self.give.send(Job::Call(call, give)).await.is_err() {
             return Reply::failed(ended());
         }
         answer.await.unwrap_or_else(|_gone| Reply::failed(ended()))
     }
 
+    /// Holds the text of an answer.
+    pub(super) fn hold(&self, bytes: usize) -> Holding {
+        self.held.hold(bytes)
+    }
+
     /// Waits for the end of the connection.
     pub(super) async fn ended(&self) {
-        self.0.closed().await;
+        self.give.closed().await;
     }
 }
 
@@ -79,26 +88,26 @@ impl Jobs {
         loop {
             while tasks.try_join_next().is_some() {}
             let Some(job) = self.come.recv().await else { break };
-            tasks.spawn_local(job.done(Rc::clone(&self.core), self.client));
+            tasks.spawn_local(job.done(Rc::clone(&self.core), self.asker.clone()));
         }
     }
 }
 
 impl Job {
-    async fn done(self, core: Rc<Core>, client: u64) {
+    async fn done(self, core: Rc<Core>, asker: Asker) {
         match self {
             Self::Tools(mut give) => {
-                if let Either::First(list) = race(core.tools(client, Format::McpByPolicy), give.closed()).await {
+                if let Either::First(list) = race(core.tools(&asker, Format::McpByPolicy), give.closed()).await {
                     give.send(list).unwrap_or_default();
                 }
             }
             Self::Receipt(call, mut give) => {
-                if let Either::First(receipt) = race(core.receipt(client, call), give.closed()).await {
+                if let Either::First(receipt) = race(core.receipt(&asker, call), give.closed()).await {
                     give.send(receipt).unwrap_or_default();
                 }
             }
             Self::Call(call, mut give) => {
-                if let Either::First(reply) = race(core.reply(client, call), give.closed()).await {
+                if let Either::First(reply) = race(core.reply(&asker, call), give.closed()).await {
                     // Nobody wants it any more.
                     give.send(reply).map_or_else(drop, drop);
                 }

@@ -18,19 +18,20 @@ use rmcp::transport::Transport;
 use tokio::sync::{Notify, mpsc, watch};
 use tollgate_system::lock;
 
+use super::beside::Beside;
 use super::jobs::{self, Asks};
 use super::{Arguments, Server};
 use crate::lines::{Line, Lines, Outbox, busy_line, in_use_line, too_long_line};
 use crate::parse::{Does, Id, McpMessage, RpcError};
 use crate::race::{Either, race};
 use crate::reply::{message_line, refused_line};
-use crate::service::{Core, News};
+use crate::service::{Asker, Core, News};
 
 /// Serves a connection whose line `first` opened MCP, until it ends.
-pub(crate) async fn serve(core: &Rc<Core>, client: u64, outbox: &Outbox, lines: &mut Lines, first: &[u8]) {
+pub(crate) async fn serve(core: &Rc<Core>, asker: &Asker, outbox: &Outbox, lines: &mut Lines, first: &[u8]) {
     // A client that is open and says nothing is as it should be; half a line, or an answer that is not read, still is not.
     let _open = lines.watch().underway();
-    let (asks, jobs) = jobs::pair(core, client);
+    let (asks, jobs) = jobs::pair(core, asker);
     let (give, come) = mpsc::channel(1);
     let (say, said) = mpsc::channel(1);
     let session = Session { core, outbox, give, open: RefCell::default(), used: Arc::default(), over: Notify::new() };
@@ -74,7 +75,7 @@ struct Session<'c> {
     outbox: &'c Outbox,
     give: mpsc::Sender<ClientJsonRpcMessage>,
     // Requests that are neither answered nor taken back.
-    open: RefCell<HashMap<Id, Arc<InUse>>>,
+    open: RefCell<HashMap<Id, (Arc<InUse>, Beside)>>,
     used: Used,
     over: Notify,
 }
@@ -166,10 +167,12 @@ impl Session<'_> {
         };
         let extensions = request.request.extensions_mut();
         extensions.insert(Arc::clone(&in_use));
+        let beside = Beside::default();
+        extensions.insert(beside.clone());
         if let Some(arguments) = arguments {
             extensions.insert(Arguments(arguments.into()));
         }
-        self.open.borrow_mut().insert(id.clone(), in_use);
+        self.open.borrow_mut().insert(id.clone(), (in_use, beside));
         Ok(Some(message))
     }
 
@@ -177,14 +180,20 @@ impl Session<'_> {
     async fn write(&self, mut said: mpsc::Receiver<ServerJsonRpcMessage>) {
         while let Some(message) = said.recv().await {
             self.outbox.has_room().await;
-            self.outbox.push(&message_line(&message));
             let answered = match &message {
                 ServerJsonRpcMessage::Response(response) => Some(id_of(&response.id)),
                 ServerJsonRpcMessage::Error(error) => error.id.as_ref().map(id_of),
                 ServerJsonRpcMessage::Request(_) | ServerJsonRpcMessage::Notification(_) => None,
             };
-            if let Some(id) = answered {
-                self.open.borrow_mut().remove(&id);
+            let open = answered.as_ref().and_then(|id| self.open.borrow_mut().remove(id));
+            let mut line = message_line(&message);
+            if let Some((_, beside)) = &open {
+                line = beside.into_message(line);
+            }
+            self.outbox.push(&line);
+            // Whoever reads the answer may use the id again.
+            drop(open);
+            if answered.is_some() {
                 self.over.notify_one();
             }
         }

@@ -12,6 +12,7 @@
 //!
 //! No state of a client outlives its connection. What the first era has of sessions is in [`sessions`](crate::sessions).
 
+mod beside;
 mod jobs;
 mod lines;
 mod receipt;
@@ -22,13 +23,13 @@ use bytes::Bytes;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, RequestMetaObject, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    ReadResourceResponse, RequestMetaObject, ServerCapabilities, ServerConfig, SubscriptionFilter,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
-use serde::Deserialize;
 use tokio::sync::watch;
 
+use self::beside::{Beside, Text};
 use self::jobs::Asks;
 pub(crate) use self::lines::serve;
 pub(crate) use self::web::{Page, Web};
@@ -61,13 +62,14 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         one_page(request)?;
         let list = self.asks.tools().await.map_err(|failure| of_failure(&failure))?;
-        let Listed { tools } = serde_json::from_str(&list)
-            .map_err(|_other| ErrorData::internal_error("the daemon's list is none of MCP", None))?;
-        let mut result = ListToolsResult::with_all_items(tools);
+        let tools =
+            Text::tools(&list).ok_or_else(|| ErrorData::internal_error("the daemon's list is none of MCP", None))?;
+        self.put(&context, tools);
+        let mut result = ListToolsResult::with_all_items(Vec::new());
         (result.ttl_ms, result.cache_scope) = (Some(LIST_TTL_MS), Some(CacheScope::Private));
         Ok(result)
     }
@@ -78,13 +80,17 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let claims = claims_of(&context.meta)?;
-        let arguments = arguments_of(&context).map_or_else(|| b"{}".to_vec(), |Arguments(bytes)| bytes.to_vec());
+        let arguments = beside_of(&context).map_or_else(|| b"{}".to_vec(), |Arguments(bytes)| bytes.to_vec());
         let named = Named::Offered { name: request.name.into_owned() };
         let call = CallRequest { named, arguments, stdin: Vec::new(), claims };
         let links = takes_links(&context);
         // Whoever takes the request back drops the question, which ends the work.
         match race(self.asks.call(call), context.ct.cancelled()).await {
-            Either::First(reply) => result::of_reply(&reply, links).map(Into::into),
+            Either::First(reply) => {
+                let (result, text) = result::of_reply(&reply, links)?;
+                text.into_iter().for_each(|text| self.put(&context, text));
+                Ok(result.into())
+            }
             Either::Second(()) => Err(ErrorData::internal_error("cancelled by the client", None)),
         }
     }
@@ -156,6 +162,16 @@ impl ServerHandler for Server {
     }
 }
 
+impl Server {
+    /// Puts a tool's text beside the answer to a request.
+    fn put(&self, context: &RequestContext<RoleServer>, text: Text) {
+        if let Some(beside) = beside_of::<Beside>(context) {
+            let holding = self.asks.hold(text.bytes());
+            beside.put(text, holding);
+        }
+    }
+}
+
 fn one_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
     match request.and_then(|request| request.cursor) {
         Some(_cursor) => Err(ErrorData::invalid_params("no such cursor: the list has one page", None)),
@@ -169,15 +185,10 @@ fn takes_links(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2025_06_18)
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    tools: Vec<Tool>,
-}
-
 /// Over HTTP rmcp hands the whole request on, over lines what our transport gave it.
-fn arguments_of(context: &RequestContext<RoleServer>) -> Option<&Arguments> {
-    let by_http = || context.extensions.get::<hyper::http::request::Parts>()?.extensions.get::<Arguments>();
-    context.extensions.get::<Arguments>().or_else(by_http)
+fn beside_of<T: Clone + Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    let by_http = || context.extensions.get::<hyper::http::request::Parts>()?.extensions.get::<T>();
+    context.extensions.get::<T>().or_else(by_http)
 }
 
 /// What the client says of itself. One that is too long is refused: a claim is on record whole.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -18,11 +18,12 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::task::JoinSet;
 
+use super::beside::Beside;
 use super::{Arguments, Server, jobs};
 use crate::parse::{Does, Id, MESSAGE_BYTES_MAX, McpMessage, RpcError};
 use crate::race::{Either, race};
 use crate::reply::refused_line;
-use crate::service::Core;
+use crate::service::{Asker, Core};
 use crate::watch::Underway;
 
 /// MCP for one connection.
@@ -50,8 +51,8 @@ pub(crate) enum Page {
 
 impl Web {
     /// `own` are the origins of the port that the connection is to; none over a socket.
-    pub(crate) fn new(core: &Rc<Core>, client: u64, own: Option<[String; 3]>) -> Self {
-        let (asks, jobs) = jobs::pair(core, client);
+    pub(crate) fn new(core: &Rc<Core>, asker: &Asker, own: Option<[String; 3]>) -> Self {
+        let (asks, jobs) = jobs::pair(core, asker);
         let server = Server { asks, news: core.news() };
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
@@ -76,6 +77,8 @@ impl Web {
             Err(error) => return answered(StatusCode::BAD_REQUEST, refused_line(&error)),
         };
         head.headers.remove(CONTENT_LENGTH);
+        let beside = Beside::default();
+        head.extensions.insert(beside.clone());
         let session = head.headers.get(SESSION).map(|name| name.as_bytes().to_vec());
         let request = Request::from_parts(head, Full::new(Bytes::from(text)));
         let handled = self.service.handle(request);
@@ -99,7 +102,15 @@ impl Web {
             }
             Asked::Other => handled.await,
         };
-        response.map(|body| Page::Coming(body, Some(underway)))
+        if !beside.is_there() {
+            return response.map(|body| Page::Coming(body, Some(underway)));
+        }
+        let (mut head, body) = response.into_parts();
+        head.headers.remove(CONTENT_LENGTH);
+        // A result is all of its body, and there already.
+        let Ok(message) = body.collect().await;
+        let whole = Full::new(Bytes::from(beside.into_message(message.to_bytes().into())));
+        Response::from_parts(head, Page::Coming(BoxBody::new(whole), Some(underway)))
     }
 }
 

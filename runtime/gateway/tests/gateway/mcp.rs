@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tollgate_gateway::protocol::{Asked, Claims, GatewayLimits, Named, ToGateway};
 
-use crate::daemon::{CALL_ID, Client, Daemon, LIMITS, MCP_LIST, RECEIPT};
+use crate::daemon::{CALL_ID, Client, Daemon, LIMITS, MCP_LIST, RECEIPT, call_line};
 
 /// What a client of the first era opens with.
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}"#;
@@ -57,7 +57,7 @@ fn the_first_era() {
     );
     assert_eq!(
         client.ask(&call(2, "echo_say", r#"{"b":1.50, "a":"é"}"#)),
-        r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"{\"b\":1.5,\"a\":\"é\"}"},{"type":"resource_link","uri":"tollgate://receipt/c","name":"receipt","title":"Receipt of the call","mimeType":"text/plain"}],"structuredContent":{"b":1.5,"a":"é"},"isError":false,"_meta":{"dev.tollgate/call":"c"}}}"#
+        r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"{\"b\":1.50, \"a\":\"é\"}"},{"type":"resource_link","uri":"tollgate://receipt/c","name":"receipt","title":"Receipt of the call","mimeType":"text/plain"}],"structuredContent":{"b":1.50, "a":"é"},"isError":false,"_meta":{"dev.tollgate/call":"c"}}}"#
     );
     assert_eq!(client.ask(&request(3, "ping", "")), r#"{"jsonrpc":"2.0","id":3,"result":{}}"#);
 }
@@ -268,6 +268,30 @@ fn a_flood_that_is_not_read_stops_being_read() {
     while client.try_send(ping.as_bytes()).is_ok() {}
     daemon.closed(&client);
     assert_eq!(daemon.asked(), 0);
+}
+
+/// What it has not taken is held for it: so no more is asked for, however much it asked before, and others are served.
+#[test]
+fn answers_that_are_not_read_are_few() {
+    const LANES: usize = 2;
+    let daemon = Daemon::with(GatewayLimits { queue: 64, ..LIMITS }, false, LANES);
+    let (mut by_mcp, mut by_lines, mut other) = (initialized(&daemon), daemon.client(), initialized(&daemon));
+    let calls = |line: &dyn Fn(usize) -> String| (0..12).map(|id| line(id) + "\n").collect::<String>();
+    for (client, lines) in [
+        (&mut by_mcp, calls(&|id| call(id, "big_x", "{}"))),
+        (&mut by_lines, calls(&|id| call_line(&id.to_string(), "big", ""))),
+    ] {
+        let before = daemon.asked();
+        client.send(lines);
+        for id in 0..10 {
+            assert!(other.ask(&call(id, "echo_say", "{}")).contains("\"result\""));
+        }
+        let asked = daemon.asked() - before - 10;
+        assert!((1..=2 * LANES).contains(&asked), "{asked} of 12");
+        // Once it reads, it has all of them.
+        let answers: Vec<String> = (0..12).map(|_| client.line()).collect();
+        assert!(answers.iter().all(|answer| answer.len() > 4 << 20 && answer.contains("\"result\"")));
+    }
 }
 
 /// As fast as it can: each is answered or told that it is one too many, and others are served.

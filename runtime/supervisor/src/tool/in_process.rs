@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tollgate_audit::Record;
 use tollgate_authority::DecidingPlaces;
@@ -135,7 +136,11 @@ impl Resident {
             Arc::new(move || executor.withdraw(keeping.call))
         };
         let _at = control.cancel.as_ref().map(|cancel| cancel.at(withdraws()));
-        let hears = control.hears.clone().map(|hears| Box::new(move |bytes: &[u8]| hears(bytes)) as HearsStderr);
+        let until = Instant::now() + Duration::from_millis(tool.load.set.limits.deadline_ms);
+        let hears = control.hears.clone().map(|hears| {
+            let mut goes_on = true;
+            Box::new(move |bytes: &[u8]| goes_on = goes_on && hears(bytes, until)) as HearsStderr
+        });
         let keep = || private.keep_arguments(&keeping, request.arguments);
         let call = (keeping.call, keeping.salt);
         let ended = self.process.on_thread(|thread| thread.call(&self.loaded, request, call, hears, keep));

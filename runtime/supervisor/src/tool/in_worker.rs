@@ -11,7 +11,7 @@ use tollgate_engine::request::{Answer, Request};
 use tollgate_ipc::{Connection, ConnectionError, MessageLimits};
 use tollgate_worker::protocol::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
 
-use super::Control;
+use super::{Control, Hears};
 use crate::admitted::Admitted;
 use crate::group::{Group, Using};
 use crate::worker_handle::END_WAIT;
@@ -72,7 +72,8 @@ impl InWorker {
         let _runs = worker.runs(keeping.call);
         let _at = cancel.map(|cancel| cancel.at(worker.withdraws(keeping.call, &self.group.shared)));
         // The deadline is the guest's, which starts now: the wait for a connection does not count.
-        let until = Some(self.answer_by(limits));
+        let answer_by = self.answer_by(limits);
+        let until = Some(answer_by);
         let ask = Ask::new(self.place, request.operation, &request.caller, keeping.call, keeping.salt);
         let ask = ask.hearing(control.hears.is_some());
         let mut said = connection
@@ -88,9 +89,10 @@ impl InWorker {
                 .send(&go, [b"", b"", b""], until)
                 .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
         }
-        while let (Ok((Said::Wrote, [_, _, bytes])), Some(hears)) = (&said, &control.hears) {
-            hears(bytes);
-            said = connection.receive::<Said>(said_limits(limits), until);
+        let mut hearing = Hearing { hears: control.hears.as_ref(), until: answer_by, heard_for: Duration::ZERO };
+        while let (Ok((Said::Wrote, [_, _, bytes])), true) = (&said, control.hears.is_some()) {
+            hearing.hear(bytes);
+            said = connection.receive::<Said>(said_limits(limits), until.map(|until| until + hearing.heard_for));
         }
         let error = match said {
             Ok((said, blobs)) => match ended(said, blobs, keeping.call, may_answer) {
@@ -109,6 +111,25 @@ impl InWorker {
         let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
         let call = is_on_record.then_some(keeping.call);
         Err(Box::new(CallFailure { call, ..*CallFailure::before(error) }))
+    }
+}
+
+/// Who hears what a tool writes, and for how long the call was held up by that. A worker is late by its own time alone: what a slow
+/// listener takes must not end it, and the calls of others in it.
+struct Hearing<'h> {
+    hears: Option<&'h Hears>,
+    until: Instant,
+    heard_for: Duration,
+}
+
+impl Hearing<'_> {
+    fn hear(&mut self, bytes: &[u8]) {
+        let Some(hears) = self.hears else { return };
+        let before = Instant::now();
+        if !hears(bytes, self.until) {
+            self.hears = None;
+        }
+        self.heard_for += before.elapsed();
     }
 }
 
