@@ -324,8 +324,37 @@ fn help_of(error: &FindError) -> &'static str {
         FindError::Unreadable { .. }
         | FindError::NoRecord { .. }
         | FindError::OtherName { .. }
+        | FindError::NoFile { .. }
         | FindError::Choice(_) => "`tollgate doctor` says more",
     }
+}
+
+impl ToolError {
+    /// Whether what is installed is to blame, which `tollgate doctor` finds, and not what the policy says.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Record { .. } | Self::Damaged { .. } | Self::Manifest { .. } | Self::Stored { .. } => true,
+            Self::Unknown { .. }
+            | Self::NoName { .. }
+            | Self::Version { .. }
+            | Self::Bind(_)
+            | Self::Ungranted(_)
+            | Self::Folder(_)
+            | Self::Load(_) => false,
+        }
+    }
+}
+
+/// Whether a tool is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Something is installed under its name.
+    Installed,
+    /// A version of before has installed it: `tollgate doctor --fix` moves it.
+    Older,
+    /// Nothing is.
+    Missing,
 }
 
 /// Why a call has no answer.
