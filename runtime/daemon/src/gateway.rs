@@ -44,6 +44,8 @@ struct State {
     waiting: (usize, u64),
     // Its agent is another one by the policy: calls under way go on, and nobody gets a new one.
     is_retired: bool,
+    // The list of tools may be another one than it knows.
+    is_behind: bool,
     // Since when it has no client.
     idle_since: Option<Instant>,
     is_over: bool,
@@ -70,7 +72,8 @@ pub(crate) trait Serves: Send + Sync + 'static {
 impl State {
     fn of(calls_max: usize) -> Self {
         let (clients, running, early) = (HashMap::new(), HashMap::new(), Early::new(calls_max));
-        Self { clients, lanes: 0, running, early, waiting: (0, 0), is_retired: false, idle_since: None, is_over: false }
+        let (is_retired, is_behind, is_over) = (false, false, false);
+        Self { clients, lanes: 0, running, early, waiting: (0, 0), is_retired, is_behind, idle_since: None, is_over }
     }
 }
 
@@ -133,9 +136,18 @@ impl Gateway {
         handed.is_ok()
     }
 
-    /// Tells it that the list of tools may be another one.
+    /// Tells it that the list of tools may be another one. Where it does not hear that now, it is to [catch up](Gateway::catch_up).
     pub(crate) fn changed(&self) {
-        self.control.send_at_once(&ToGateway::Changed).ok();
+        let is_told = self.control.send_at_once(&ToGateway::Changed).is_ok();
+        lock(&self.state).is_behind = !is_told;
+    }
+
+    /// Tells it what it did not hear.
+    pub(crate) fn catch_up(&self) {
+        let is_behind = lock(&self.state).is_behind;
+        if is_behind {
+            self.changed();
+        }
     }
 
     /// Tells it to take nothing new, and to end once all that is under way is over.

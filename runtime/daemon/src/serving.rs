@@ -28,7 +28,7 @@ pub(crate) struct Serving {
     pub(crate) clients: AtomicU64,
     // How often anything was asked on a lane.
     pub(crate) asked: AtomicU64,
-    // What was told of operations that models are not offered.
+    // What was told of tools and operations that models are not offered.
     pub(crate) told: Mutex<BTreeSet<String>>,
 }
 
@@ -38,16 +38,18 @@ impl Serving {
     }
 
     /// Tells once of each operation that models are not offered.
-    pub(crate) fn tell_not_offered(&self, operations: &[NotOffered]) {
-        for why in operations {
-            let line = why.to_string();
-            let is_new = {
-                let mut told = lock(&self.told);
-                told.len() < TOLD_MAX && told.insert(line.clone())
-            };
-            if is_new {
-                self.tell(&line);
-            }
+    pub(crate) fn tell_not_offered<'n>(&self, operations: impl IntoIterator<Item = &'n NotOffered>) {
+        operations.into_iter().for_each(|why| self.tell_once(why.to_string()));
+    }
+
+    /// Tells what was not told before.
+    pub(crate) fn tell_once(&self, line: String) {
+        let is_new = {
+            let mut told = lock(&self.told);
+            told.len() < TOLD_MAX && told.insert(line.clone())
+        };
+        if is_new {
+            self.tell(&line);
         }
     }
 

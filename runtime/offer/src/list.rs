@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tollgate_plain::output;
 
 use crate::hints::Hints;
-use crate::lower::{length, lower_input, lower_output};
+use crate::lower::{lower_input, lower_output};
 use crate::names::{NotOffered, Operation};
 
 /// Whose models.
@@ -54,33 +54,47 @@ pub struct Offer {
 /// Most bytes of the entries of one list in JSON: a tool's author must not make a daemon hold, or a client read, what has no end.
 pub const LIST_BYTES_MAX: usize = 8 << 20;
 
-/// A list of tools.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Listed {
-    /// Its entries.
-    pub tools: Vec<Value>,
-    /// What no more has room, each a [`NotOffered::TooMuch`].
-    pub left_out: Vec<NotOffered>,
+/// A list of tools as a provider's interface takes them, made one entry after the other.
+#[derive(Debug)]
+pub struct List {
+    provider: Provider,
+    // A JSON array, but for its end.
+    text: String,
+    left_out: Option<NotOffered>,
 }
 
-/// Operations as a provider's interface takes them, each an entry of its list of tools. One that would make the list longer than
-/// [`LIST_BYTES_MAX`] is left out; shorter ones after it are not.
-#[must_use]
-pub fn list(offers: &[Offer], provider: Provider) -> Listed {
-    let mut listed = Listed::default();
-    let mut left = LIST_BYTES_MAX;
-    for offer in offers {
-        let entry = entry(offer, provider);
-        // A comma, too.
-        match left.checked_sub(length(&entry).saturating_add(1)) {
-            Some(rest) => {
-                left = rest;
-                listed.tools.push(entry);
-            }
-            None => listed.left_out.push(NotOffered::TooMuch { operation: offer.operation.clone() }),
-        }
+impl List {
+    /// An empty one.
+    #[must_use]
+    pub fn new(provider: Provider) -> Self {
+        Self { provider, text: "[".to_owned(), left_out: None }
     }
-    listed
+
+    /// Appends an operation. False where it would make the list longer than [`LIST_BYTES_MAX`]: then it is not in it, and the list takes
+    /// no other, so that whoever makes it need read no further.
+    pub fn push(&mut self, offer: &Offer) -> bool {
+        if self.left_out.is_some() {
+            return false;
+        }
+        let entry = entry(offer, self.provider).to_string();
+        // A comma and the end, too.
+        if self.text.len().saturating_add(entry.len()).saturating_add(2) > LIST_BYTES_MAX {
+            self.left_out = Some(NotOffered::TooMuch { operation: offer.operation.clone() });
+            return false;
+        }
+        if self.text.len() > 1 {
+            self.text.push(',');
+        }
+        self.text.push_str(&entry);
+        true
+    }
+
+    /// A JSON array; and the first operation that is not in it for want of room, if there is one.
+    #[must_use]
+    pub fn finish(mut self) -> (String, Option<NotOffered>) {
+        self.text.push(']');
+        (self.text, self.left_out)
+    }
 }
 
 fn entry(offer: &Offer, provider: Provider) -> Value {
@@ -122,7 +136,11 @@ mod tests {
             output: json!({ "type": "integer" }),
             hints,
         };
-        let one = |provider| list(std::slice::from_ref(&offer), provider).tools.remove(0);
+        let one = |provider| {
+            let mut list = List::new(provider);
+            assert!(list.push(&offer));
+            serde_json::from_str::<Vec<Value>>(&list.finish().0).unwrap().remove(0)
+        };
         let object = json!({ "type": "object", "required": ["n"], "properties": { "n": { "enum": [1] } } });
         let result = json!({
             "type": "object", "properties": { "result": { "type": "integer" } }, "required": ["result"],
@@ -168,16 +186,24 @@ mod tests {
         let offers: Vec<Offer> =
             (0..9).map(|at| offer(at, 1 << 20)).chain([offer(9, 100), offer(10, 1 << 20)]).collect();
         for provider in [Provider::Mcp, Provider::Openai, Provider::Anthropic, Provider::Gemini] {
-            let Listed { tools, left_out } = list(&offers, provider);
-            let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-            assert_eq!(names, ["t_o0", "t_o1", "t_o2", "t_o3", "t_o4", "t_o5", "t_o6", "t_o9"]);
-            assert!(Value::from(tools).to_string().len() <= LIST_BYTES_MAX + 2);
-            let left: Vec<String> = left_out.iter().map(|why| why.operation().to_string()).collect();
-            assert_eq!(left, ["t.o7", "t.o8", "t.o10"]);
+            let mut list = List::new(provider);
+            let taken: Vec<bool> = offers.iter().map(|offer| list.push(offer)).collect();
             assert_eq!(
-                left_out[0].to_string(),
-                "`t.o7` is not offered to models: with it, the list of tools would have more than 8388608 bytes"
+                taken,
+                [[true; 7].as_slice(), &[false; 4]].concat(),
+                "it takes none behind the first that it has no room for"
+            );
+            let (text, left_out) = list.finish();
+            assert!(text.len() <= LIST_BYTES_MAX);
+            let tools: Vec<Value> = serde_json::from_str(&text).unwrap();
+            let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+            assert_eq!(names, ["t_o0", "t_o1", "t_o2", "t_o3", "t_o4", "t_o5", "t_o6"]);
+            assert_eq!(
+                left_out.unwrap().to_string(),
+                "`t.o7` and what comes after it are not offered to models: with it, the list of tools would have more than \
+                 8388608 bytes"
             );
         }
+        assert_eq!(List::new(Provider::Mcp).finish(), ("[]".to_owned(), None));
     }
 }

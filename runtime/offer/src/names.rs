@@ -34,9 +34,9 @@ pub enum NotOffered {
         /// The alias.
         name: String,
     },
-    /// With it, a list of tools would be longer than [`LIST_BYTES_MAX`](crate::LIST_BYTES_MAX).
+    /// With it, a list of tools would be longer than [`LIST_BYTES_MAX`](crate::LIST_BYTES_MAX): it ends there.
     TooMuch {
-        /// The operation.
+        /// The first operation that is not in it.
         operation: Operation,
     },
 }
@@ -84,7 +84,8 @@ impl std::fmt::Display for NotOffered {
             }
             Self::TooMuch { operation } => write!(
                 f,
-                "`{operation}` is not offered to models: with it, the list of tools would have more than {LIST_BYTES_MAX} bytes"
+                "`{operation}` and what comes after it are not offered to models: with it, the list of tools would have more than \
+                 {LIST_BYTES_MAX} bytes"
             )?,
         }
         self.line().map_or(Ok(()), |line| write!(f, "; add `{line}` to the policy"))
@@ -98,34 +99,48 @@ fn own_name(operation: &Operation) -> String {
     format!("{}_{}", operation.tool, operation.operation)
 }
 
+/// The operation whose own name this would be.
+fn owner(name: &str) -> Option<Operation> {
+    let (tool, operation) = name.split_once('_')?;
+    Some(Operation { tool: tool.to_owned(), operation: operation.to_owned() })
+}
+
 /// The name of each operation, or why it has none. Each operation is given once.
 #[must_use]
 pub fn offered(operations: &[Operation], aliases: &Aliases) -> Vec<(Operation, Result<String, NotOffered>)> {
-    let own: BTreeSet<String> =
-        operations.iter().filter(|operation| !aliases.contains_key(operation)).map(own_name).collect();
-    let name = |operation: &Operation| match aliases.get(operation) {
-        Some(alias) if own.contains(alias) => {
-            Err(NotOffered::Taken { operation: operation.clone(), name: alias.clone() })
-        }
-        Some(alias) => Ok(alias.clone()),
-        None => match own_name(operation) {
-            name if name.len() > NAME_BYTES_MAX => {
-                Err(NotOffered::TooLong { operation: operation.clone(), bytes: name.len() })
-            }
-            name => Ok(name),
-        },
-    };
+    let all: BTreeSet<&Operation> = operations.iter().collect();
+    let name = |operation: &Operation| name_of(operation, aliases, |other| all.contains(other));
     operations.iter().map(|operation| (operation.clone(), name(operation))).collect()
+}
+
+/// The name of an operation, or why it has none. `has` says of another operation whether it is there, too: of one at most, and only where
+/// an alias is its own name.
+///
+/// # Errors
+///
+/// [`NotOffered`], but for [`NotOffered::TooMuch`].
+pub fn name_of(
+    operation: &Operation,
+    aliases: &Aliases,
+    has: impl Fn(&Operation) -> bool,
+) -> Result<String, NotOffered> {
+    let Some(alias) = aliases.get(operation) else {
+        let name = own_name(operation);
+        let bytes = name.len();
+        let is_short = bytes <= NAME_BYTES_MAX;
+        return if is_short { Ok(name) } else { Err(NotOffered::TooLong { operation: operation.clone(), bytes }) };
+    };
+    if owner(alias).is_some_and(|owner| !aliases.contains_key(&owner) && has(&owner)) {
+        return Err(NotOffered::Taken { operation: operation.clone(), name: alias.clone() });
+    }
+    Ok(alias.clone())
 }
 
 /// The operation of a name, as [`offered`] gives it for all operations of which `has` says that they are there. Looks at two at most, and
 /// at none behind the one that it gives back.
 #[must_use]
 pub fn resolve(name: &str, aliases: &Aliases, has: impl Fn(&Operation) -> bool) -> Option<Operation> {
-    let own = name
-        .split_once('_')
-        .map(|(tool, operation)| Operation { tool: tool.to_owned(), operation: operation.to_owned() });
-    if let Some(own) = own.filter(|own| !aliases.contains_key(own) && has(own)) {
+    if let Some(own) = owner(name).filter(|own| !aliases.contains_key(own) && has(own)) {
         return (name.len() <= NAME_BYTES_MAX).then_some(own);
     }
     let aliased = aliases.iter().find(|(_, alias)| alias.as_str() == name);
