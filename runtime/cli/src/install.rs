@@ -71,12 +71,15 @@ fn there(registry: &Registry, candidate: &Candidate) -> Result<Option<InstalledT
         Err(FindError::Older { .. }) => {
             Err(Failure::usage(InstallError::Older { name, component: candidate.path.clone() }))
         }
+        Err(source @ (FindError::NoFile { .. } | FindError::NoRecord { source: RecordError::Format { .. }, .. })) => {
+            Err(which::unusable(name, source))
+        }
         Err(
-            source @ (FindError::NoFile { .. }
-            | FindError::Unreadable { .. }
-            | FindError::NoRecord { source: RecordError::Format { .. }, .. }),
-        ) => Err(which::unusable(name, source)),
-        Err(FindError::NoRecord { .. } | FindError::OtherName { .. } | FindError::Choice(_)) => Ok(None),
+            FindError::Unreadable { .. }
+            | FindError::NoRecord { .. }
+            | FindError::OtherName { .. }
+            | FindError::Choice(_),
+        ) => Ok(None),
     }
 }
 
