@@ -361,9 +361,9 @@ fn what_has_a_name_of_ours_and_is_of_another_kind_is_in_the_way() {
         let aside = path.with_file_name("aside");
         fs::rename(&path, &aside).ok();
         if own.starts_with(COMPONENTS) {
-            fs::write(&path, "").unwrap()
+            fs::write(&path, "").unwrap();
         } else {
-            fs::create_dir(&path).unwrap()
+            fs::create_dir(&path).unwrap();
         }
         let foreign: Vec<Foreign> =
             registry.foreign().unwrap().into_iter().filter(|foreign| foreign.path != aside).collect();
@@ -374,9 +374,9 @@ fn what_has_a_name_of_ours_and_is_of_another_kind_is_in_the_way() {
         };
         assert!(refused.starts_with(&format!("`{}` is in the way: ", path.display())), "{own}: {refused}");
         if path.is_dir() {
-            fs::remove_dir(&path).unwrap()
+            fs::remove_dir(&path).unwrap();
         } else {
-            fs::remove_file(&path).unwrap()
+            fs::remove_file(&path).unwrap();
         }
         fs::rename(&aside, &path).ok();
         assert_eq!(tool(&registry, "a-tool").installed.version, "0.1.0");

@@ -411,11 +411,12 @@ fn named(path: &Path, done: io::Result<()>) -> io::Result<()> {
 
 /// The same, where an error names the path if something of another kind stands there.
 fn unless_in_the_way<T>(path: &Path, done: io::Result<T>) -> io::Result<T> {
-    done.map_err(|error| match error.kind() {
-        kind @ (ErrorKind::IsADirectory | ErrorKind::NotADirectory) => {
-            io::Error::new(kind, format!("`{}` is in the way: {error}", path.display()))
+    done.map_err(|error| {
+        let is_in_the_way = matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::NotADirectory);
+        if !is_in_the_way {
+            return error;
         }
-        _other => error,
+        io::Error::new(error.kind(), format!("`{}` is in the way: {error}", path.display()))
     })
 }
 
