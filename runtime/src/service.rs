@@ -19,15 +19,15 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tollgate_audit::Digest;
 use tollgate_authority::{
-    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, files,
-    open_folders, same_file_as,
+    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, Seen, TrustStore, files,
+    open_folders_by, same_file_as,
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
     Agent, BindError, Deployment, Grant, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError,
     Policy, Subject, ToolName, intersect,
 };
-use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
+use tollgate_engine::artifact::{Artifact, ArtifactKey, EngineHash, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
 use tollgate_engine::error::{CallFailure, LoadError, RejectError};
 use tollgate_engine::loading::Provenance;
@@ -101,6 +101,7 @@ pub struct Tollgate {
     supervisor: Supervisor,
     registry: Registry,
     engine: Engine,
+    engine_hash: EngineHash,
     key: ArtifactKey,
     config: Config,
 }
@@ -115,6 +116,20 @@ struct Governing {
     text: String,
     places: DecidingPlaces,
     aliases: Arc<Aliases>,
+}
+
+/// A look at many tools, one after the other, all under one policy.
+pub(crate) struct Look {
+    governing: Arc<Governing>,
+    seen: Seen,
+    engine: EngineHash,
+}
+
+impl Look {
+    /// The names by which the policy has operations offered to models.
+    pub(crate) fn aliases(&self) -> &Arc<Aliases> {
+        &self.governing.aliases
+    }
 }
 
 /// A policy that was read and is not in force yet.
@@ -342,8 +357,37 @@ fn help_of(error: &FindError) -> &'static str {
         FindError::Unreadable { .. }
         | FindError::NoRecord { .. }
         | FindError::OtherName { .. }
+        | FindError::NoFile { .. }
         | FindError::Choice(_) => "`tollgate doctor` says more",
     }
+}
+
+impl ToolError {
+    /// Whether what is installed is to blame, which `tollgate doctor` finds, and not what the policy says.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Record { .. } | Self::Damaged { .. } | Self::Manifest { .. } | Self::Stored { .. } => true,
+            Self::Unknown { .. }
+            | Self::NoName { .. }
+            | Self::Version { .. }
+            | Self::Bind(_)
+            | Self::Ungranted(_)
+            | Self::Folder(_)
+            | Self::Load(_) => false,
+        }
+    }
+}
+
+/// Whether a tool is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Something is installed under its name.
+    Installed,
+    /// A version of before has installed it: `tollgate doctor --fix` moves it.
+    Older,
+    /// Nothing is.
+    Missing,
 }
 
 /// Why a call has no answer.
@@ -384,8 +428,8 @@ impl Tollgate {
         };
         let supervisor = Supervisor::start(role.command(program), ledger, settings)?;
         let (registry, governing) = (Registry::new(config.tools.clone()), Mutex::new(Arc::new(governing)));
-        let known = Known::default();
-        Ok(Self { governing, loaded: Mutex::default(), known, supervisor, registry, engine, key, config })
+        let (known, engine_hash) = (Known::default(), EngineHash::of(&engine));
+        Ok(Self { governing, loaded: Mutex::default(), known, supervisor, registry, engine, engine_hash, key, config })
     }
 
     /// The supervisor that runs its tools.
@@ -449,34 +493,46 @@ impl Tollgate {
         self.registry.names()
     }
 
-    /// Whether a tool of this name is installed.
+    /// Whether a tool of this name is there; one that cannot be used is, too.
     #[must_use]
-    pub fn is_installed(&self, name: &ToolName) -> bool {
-        self.registry.stamp(name).is_ok_and(|stamp| stamp.is_some())
+    pub fn presence(&self, name: &ToolName) -> Presence {
+        match self.registry.stamp(name) {
+            Ok(None) => match self.registry.find(name) {
+                Err(FindError::Older { .. }) => Presence::Older,
+                Ok(None) => Presence::Missing,
+                Ok(Some(_)) | Err(_) => Presence::Installed,
+            },
+            Ok(Some(_)) | Err(_) => Presence::Installed,
+        }
     }
 
     /// What is known of the tool of this name, under the policy in force, without a worker: neither its component nor its code is
-    /// read. One system call where it is as it was.
+    /// read, but for what the code was compiled for. One system call where it is as it was.
     ///
     /// # Errors
     ///
-    /// [`ToolError`]; a component or code that cannot be used is not noticed.
+    /// [`ToolError`]; a component or code that is damaged is not noticed, code of another engine or CPU is.
     pub fn described(&self, name: &str) -> Result<Arc<Described>, Box<ToolError>> {
-        self.look_at(name, Known::keep)
+        self.look_at(name, &self.look(), Known::keep)
     }
 
     /// The same for a list of many tools: it is kept where there is room.
-    pub(crate) fn glanced_at(&self, name: &str) -> Result<Arc<Described>, Box<ToolError>> {
-        self.look_at(name, Known::keep_if_room)
+    pub(crate) fn glanced_at(&self, name: &str, look: &Look) -> Result<Arc<Described>, Box<ToolError>> {
+        self.look_at(name, look, Known::keep_if_room)
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        Look { governing: self.governing(), seen: Seen::default(), engine: self.engine_hash }
     }
 
     fn look_at(
         &self,
         name: &str,
+        look: &Look,
         keep: fn(&Known, &ToolName, &Arc<Described>),
     ) -> Result<Arc<Described>, Box<ToolError>> {
         let name = parsed(name)?;
-        let governing = self.governing();
+        let Look { governing, .. } = look;
         let mut tries = TRIES;
         loop {
             let stamp = self.stamp(&name)?.ok_or_else(|| self.absent(&name))?;
@@ -484,7 +540,7 @@ impl Tollgate {
                 return Ok(known);
             }
             tries -= 1;
-            match self.read_for_a_look(&governing, &name) {
+            match self.read_for_a_look(look, &name) {
                 Ok(described) => {
                     keep(&self.known, &name, &described);
                     return Ok(described);
@@ -496,10 +552,12 @@ impl Tollgate {
         }
     }
 
-    fn read_for_a_look(&self, governing: &Governing, name: &ToolName) -> Result<Arc<Described>, Box<ToolError>> {
+    fn read_for_a_look(&self, look: &Look, name: &ToolName) -> Result<Arc<Described>, Box<ToolError>> {
         let source = Source::read(self.installed(name)?, &self.key)?;
+        source.tool.fits(look.engine).map_err(|source| ToolError::Stored { name: name.clone(), source })?;
         // Whoever looks starts nothing: the trust store remembers nothing of it.
-        Ok(describe(governing, &self.prepare(governing, Arc::new(source), false)?))
+        let one = self.prepare(&look.governing, Arc::new(source), (false, &look.seen))?;
+        Ok(describe(&look.governing, &one))
     }
 
     /// When something was changed last in the folder of installed tools; `None` if that cannot be told. One system call.
@@ -519,17 +577,23 @@ impl Tollgate {
         }
     }
 
-    /// Looks again at the tools that are in use, ends the workers of those that are gone, and says of each whose operations are others than before, once: a line for each.
-    /// At most 100 lines are kept until somebody asks.
+    /// Looks again at the tools that were looked at, ends the workers of those that are gone, and says of each whose operations are others
+    /// than those that were told last: a line for each, once. One that cannot be used is compared as soon as it can.
+    ///
+    /// Of more than 512 tools those that were looked at first are compared.
     pub fn changed_operations(&self) -> Vec<String> {
-        for name in self.known.names() {
-            // One that is gone has no operations.
-            if self.described(name.as_str()).is_err() {
-                self.known.forget(&name);
+        let _one_at_a_time = self.known.telling();
+        let look = self.look();
+        let mut changes = Vec::new();
+        for name in self.known.told() {
+            match self.glanced_at(name.as_str(), &look) {
+                Ok(described) => changes.extend(self.known.tell(&name, &described)),
+                Err(error) if matches!(*error, ToolError::Unknown { .. }) => self.known.is_gone(&name),
+                Err(_for_now) => self.known.forget(&name),
             }
         }
         self.unload_removed();
-        self.known.take_changes()
+        changes
     }
 
     /// The tool of this name, under the policy in force. Reads the tool's files if it is new or changed.
@@ -595,7 +659,7 @@ impl Tollgate {
     /// loaded for it: another one would go for that, which somebody else calls. What the operator grants it is not told.
     fn not_theirs(&self, call: &Call<'_>) -> Unanswered {
         let unknown = || Unanswered::Tool(Box::new(ToolError::Unknown { name: call.tool.to_owned() }));
-        let Ok(described) = self.glanced_at(call.tool) else { return unknown() };
+        let Ok(described) = self.glanced_at(call.tool, &self.look()) else { return unknown() };
         let Ok(canonical) = described.set.to_canonical_json() else { return unknown() };
         let chosen = described.operation(call.operation).unwrap_or(call.operation.unwrap_or_default());
         let request = Request {
@@ -728,7 +792,12 @@ impl Tollgate {
         let mut left_out = LeftOut { wanted, why: None };
         let mut members = Vec::new();
         for (name, stamp) in stamps {
-            members.extend(left_out.unless_refused(name, self.member(governing, (name, *stamp), &before)));
+            let member = self.member(governing, (name, *stamp), &before);
+            if member.as_ref().is_err_and(|error| error.is_damage()) {
+                // So that the next list looks at it again.
+                self.known.forget(name);
+            }
+            members.extend(left_out.unless_refused(name, member));
         }
         let mut loaded = Loaded { under: governing.number, stamps: stamps.clone(), tools: BTreeMap::new() };
         let added = match self.added(governing, members, &before, &mut left_out) {
@@ -757,7 +826,7 @@ impl Tollgate {
             Some(source) => Arc::clone(source),
             None => Arc::new(Source::of_whole(self.installed(name)?, &self.key)?),
         };
-        let one = self.prepare(governing, source, true)?;
+        let one = self.prepare(governing, source, (true, &Seen::default()))?;
         let is_as_before = ready.is_some_and(|ready| {
             let (was, is) = (&ready.source.tool.installed, &one.source.tool.installed);
             // The manifest is on record with each worker.
@@ -799,7 +868,12 @@ impl Tollgate {
 
     /// The capability set that a policy gives a tool, with its folders open.
     /// The trust store remembers whose policies count in them where something `starts`.
-    fn prepare(&self, governing: &Governing, source: Arc<Source>, starts: bool) -> Result<Prepared, Box<ToolError>> {
+    fn prepare(
+        &self,
+        governing: &Governing,
+        source: Arc<Source>,
+        (starts, seen): (bool, &Seen),
+    ) -> Result<Prepared, Box<ToolError>> {
         let (grants, tool) = (&governing.grants, &source.tool);
         let subject = Subject { name: &tool.name, digest: tool.installed.component.0, installed: true };
         let grant = grants.bind(subject, same_file_as(&tool.component())).map_err(ToolError::from)?.grant;
@@ -809,8 +883,8 @@ impl Tollgate {
         let places = &places.with(Deciding::Manifest, &tool.manifest());
         let store = self.config.trust.clone().map(TrustStore::new);
         let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts, places, bounds: None };
-        let folders =
-            open_folders(&mut set, nesting).map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
+        let folders = open_folders_by(&mut set, nesting, seen);
+        let folders = folders.map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
         Ok(Prepared { source, set, grant, folders })
     }
 

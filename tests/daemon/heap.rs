@@ -11,14 +11,29 @@ struct Counting;
 static COUNTING: Counting = Counting;
 
 static LIVE: AtomicI64 = AtomicI64::new(0);
+static MOST: AtomicI64 = AtomicI64::new(0);
 
 /// Bytes that this process has allocated and not given back.
 pub(crate) fn live_bytes() -> i64 {
     LIVE.load(Ordering::SeqCst)
 }
 
+/// From here on the most bytes that are in use at a time are counted, beyond those that are in use now.
+pub(crate) fn count_most() -> i64 {
+    let live = live_bytes();
+    MOST.store(live, Ordering::SeqCst);
+    live
+}
+
+/// Most bytes that were in use at a time since [`count_most`] gave `before`, beyond those.
+pub(crate) fn most_bytes_since(before: i64) -> i64 {
+    MOST.load(Ordering::SeqCst) - before
+}
+
 fn add(bytes: usize) {
-    LIVE.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    MOST.fetch_max(live, Ordering::Relaxed);
 }
 
 fn take(bytes: usize) {

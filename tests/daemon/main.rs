@@ -16,6 +16,8 @@
 //! | `a_damaged_tool_is_alone_refused_in_its_compartment` | one of two tools that share a worker is damaged, then mended |
 //! | `workers_are_of_tools_in_use` | more tools than are kept loaded are called |
 //! | `a_log_that_nobody_reads_costs_no_other_call` | a client has the log of 13 calls told, and does not read it |
+//! | `changed_operations_are_told_once` | a tool is damaged, then replaced, while nobody and while somebody looks |
+//! | `a_list_holds_what_it_tells` | thousands of tools are listed in each form; bytes in use at a time |
 //! | `clients_that_leave_end_their_calls` | end of file, cancelling, in a loop, parked, in the queue |
 //!
 //! `cargo test --test daemon` runs the rounds in short, `cargo xtask soak` at length: `TOLLGATE_SOAK_ROUNDS` sets them, of which each is as
@@ -30,6 +32,7 @@ mod hostile;
 mod kills;
 mod lab;
 mod leaving;
+mod lists;
 mod load;
 mod random_kills;
 mod replaced;
@@ -41,7 +44,7 @@ use tollgate_workspace::own_main;
 /// This program as a daemon of its own, which can be killed.
 pub(crate) const SERVE: [&str; 2] = ["serve", "--json"];
 
-const TESTS: [(&str, fn()); 12] = [
+const TESTS: [(&str, fn()); 14] = [
     ("eight_clients_lose_no_call", load::eight_clients_lose_no_call),
     ("bad_clients_take_nothing_from_others", hostile::bad_clients_take_nothing_from_others),
     ("a_gateway_that_dies_takes_its_clients_alone", kills::a_gateway_that_dies_takes_its_clients_alone),
@@ -59,6 +62,8 @@ const TESTS: [(&str, fn()); 12] = [
     ),
     ("workers_are_of_tools_in_use", replaced::workers_are_of_tools_in_use),
     ("a_log_that_nobody_reads_costs_no_other_call", leaving::a_log_that_nobody_reads_costs_no_other_call),
+    ("changed_operations_are_told_once", replaced::changed_operations_are_told_once),
+    ("a_list_holds_what_it_tells", lists::a_list_holds_what_it_tells),
     ("what_a_tool_logs_comes_while_it_runs", leaving::what_a_tool_logs_comes_while_it_runs),
 ];
 

@@ -135,19 +135,60 @@ pub(crate) fn workers_are_of_tools_in_use() {
     assert_eq!([&names[0], &names[1], &names[KEPT_MAX + 9]].map(|name| loads(name)), [2, 1, 1]);
 }
 
+/// What was told last is compared with what is, whatever has come between.
+pub(crate) fn changed_operations_are_told_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let versions: Vec<Version> = (0..3).map(|number| Version::write(folder.path(), number)).collect();
+    let lab = DaemonLab::new(&[], "");
+    let install = |tool: &str, number: usize| {
+        let Version { component, manifest, .. } = &versions[number];
+        lab.install(tool, component, manifest);
+    };
+    let told = || -> Vec<String> {
+        let said = lab.said();
+        said.into_iter().filter(|line| line.starts_with(&format!("the tool `{TOOL}` is 0"))).collect()
+    };
+    install(TOOL, 0);
+    let mut client = lab.connect();
+    client.ask("tools", &json!({}));
+    // It cannot be read while something else is installed, and a client asks for it.
+    let record = lab.artifact(TOOL).ancestors().nth(3).expect("a folder").join(format!("{TOOL}.json"));
+    fs::write(record, "{").expect("a file");
+    install("other", 2);
+    let listed = client.ask("tools", &json!({}));
+    assert_eq!(listed["result"]["unavailable"][0]["tool"], TOOL, "{listed}");
+    assert!(told().is_empty(), "{:?}", told());
+    install(TOOL, 1);
+    let line = |now: usize, was: usize| {
+        let shown = |number: usize| {
+            let digest = versions[number].digest.to_string();
+            format!("0.1.{number} {}", &digest[..7 + 16])
+        };
+        format!("the tool `{TOOL}` is {} now, and was {}; its operations: changed run", shown(now), shown(was))
+    };
+    assert_eq!(told(), [line(1, 0)]);
+    // Nothing more is told where something else changes.
+    install("other", 0);
+    assert_eq!(told(), [line(1, 0)]);
+    install(TOOL, 0);
+    install(TOOL, 0);
+    assert_eq!(told(), [line(1, 0), line(0, 1)]);
+    lab.end();
+}
+
 /// Tools that a daemon keeps loaded.
 const KEPT_MAX: usize = 128;
 
 /// A component that answers with its number.
-struct Version {
-    component: PathBuf,
-    manifest: PathBuf,
+pub(crate) struct Version {
+    pub(crate) component: PathBuf,
+    pub(crate) manifest: PathBuf,
     digest: Digest,
     answer: String,
 }
 
 impl Version {
-    fn write(folder: &Path, number: usize) -> Self {
+    pub(crate) fn write(folder: &Path, number: usize) -> Self {
         let answer = format!("\"v{number:02}\"");
         let data = format!("(data (memory $memory) (i32.const 1060) \"{}\")", answer.replace('"', "\\\""));
         // The answer is at 1060 and has five bytes; what an operation is for is its name, whole or cut.
@@ -173,7 +214,7 @@ fn answer(told: &Value) -> (CallId, String) {
     (result["call"].as_str().expect("a call").parse().expect("an id"), result["output"].to_string())
 }
 
-const TOOL: &str = "versions";
+pub(crate) const TOOL: &str = "versions";
 /// Fewer than are kept of a tool, so that each is installed several times.
 const VERSIONS: usize = 20;
 const REPLACED: usize = 50;

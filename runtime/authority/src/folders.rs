@@ -4,6 +4,8 @@
 //! A folder inside another one that a tool may change can be renamed away, and a link or another folder put in its place. So such
 //! a grant is refused, unless it says `nested = true`: then only the folder of the first use is ever taken.
 
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use tollgate_system::is_pseudo;
 
 use super::file_id;
 use super::mounts::Mounts;
-use super::places::{DecidingPlaces, PlaceError};
+use super::places::{DecidingPlaces, FoundPlaces, PlaceError};
 use super::policy_file::Bounds;
 use super::trust::{Bound, TrustError, TrustStore};
 use super::walk::{End, Walk, absolute, open_real, walk};
@@ -194,11 +196,31 @@ fn shown(id: FileId) -> String {
 }
 
 /// A folder in which some tool may change names.
+#[derive(Debug)]
 struct Changeable {
     id: FileId,
     host: PathBuf,
     /// Which tool, and where it sees the folder.
     by: String,
+}
+
+/// Folders in which tools may change names.
+#[derive(Debug, Default)]
+struct Changeables {
+    all: Vec<Changeable>,
+    // The first of each folder.
+    places: BTreeMap<FileId, usize>,
+}
+
+/// What the folders of many tools are judged by, where they are opened one after the other to be looked at: the mounts, the folders in which
+/// the tools of the policy may change names, and the deciding places. Each is looked for once, when a tool first needs it.
+///
+/// It is of one policy, and as old as its first use: whoever starts a tool takes a new one.
+#[derive(Debug, Default)]
+pub struct Seen {
+    mounts: OnceCell<Mounts>,
+    changeable: OnceCell<Changeables>,
+    places: FoundPlaces,
 }
 
 /// All other grants: folders that lie in one another are judged by them.
@@ -226,11 +248,20 @@ pub struct Nesting<'a> {
 ///
 /// [`FolderError`] for the first that cannot be used. Nothing is opened then.
 pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<HeldFolders, FolderError> {
+    open_folders_by(set, nesting, &Seen::default())
+}
+
+/// As [`open_folders`], by what was seen for the tools before.
+///
+/// # Errors
+///
+/// As for [`open_folders`].
+pub fn open_folders_by(set: &mut CapabilitySet, nesting: Nesting<'_>, seen: &Seen) -> Result<HeldFolders, FolderError> {
     if set.fs.is_empty() {
         return Ok(HeldFolders { _folders: Vec::new(), unremembered: None });
     }
-    let mounts = Mounts::here().map_err(|source| FolderError::Mounts { source })?;
-    let changeable = nesting.changeable();
+    let mounts = seen.mounts().map_err(|source| FolderError::Mounts { source })?;
+    let changeable = [seen.changeable.get_or_init(|| nesting.changeable()), &nesting.own_changeable()];
     let mut folders = Vec::with_capacity(set.fs.len());
     for fs in &mut set.fs {
         let unusable = |source| FolderError::Unusable { guest: fs.guest.clone(), host: fs.host.clone(), source };
@@ -244,16 +275,16 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
             return Err(FolderError::NotText { guest: fs.guest.clone(), host: walked.resolved });
         }
         refuse_host(&walked.resolved)?;
-        if is_kernels(&walked, fs.mounts, &mounts).map_err(unusable)? {
+        if is_kernels(&walked, fs.mounts, mounts).map_err(unusable)? {
             return Err(FolderError::Pseudo { guest: fs.guest.clone(), host: walked.resolved });
         }
         nesting.stays(fs, &walked)?;
-        nesting.judge(fs, &walked, found, (&mounts, &changeable))?;
+        nesting.judge(fs, &walked, found, (mounts, changeable))?;
         let Walk { resolved, end, .. } = walked;
         (fs.host, fs.opened) = (resolved, Some(found));
         folders.extend(end.map(|end| end.file));
     }
-    nesting.places.judge_by(set, &mounts)?;
+    nesting.places.judge_by(set, mounts, &seen.places)?;
     let unremembered = if nesting.starts { nesting.remember(set)? } else { None };
     Ok(HeldFolders { _folders: folders, unremembered })
 }
@@ -288,13 +319,46 @@ pub fn hold(set: &mut CapabilitySet) -> io::Result<HeldFolders> {
     Ok(HeldFolders { _folders: folders, unremembered: None })
 }
 
+impl Seen {
+    fn mounts(&self) -> io::Result<&Mounts> {
+        if let Some(mounts) = self.mounts.get() {
+            return Ok(mounts);
+        }
+        let mounts = Mounts::here()?;
+        Ok(self.mounts.get_or_init(|| mounts))
+    }
+}
+
+impl Changeables {
+    fn of(folders: impl Iterator<Item = Changeable>) -> Self {
+        let all: Vec<Changeable> = folders.collect();
+        let mut places = BTreeMap::new();
+        all.iter().enumerate().for_each(|(place, one)| {
+            places.entry(one.id).or_insert(place);
+        });
+        Self { all, places }
+    }
+
+    /// The first of them that is among these folders.
+    fn among(&self, folders: &BTreeSet<FileId>) -> Option<&Changeable> {
+        let place = folders.iter().filter_map(|id| self.places.get(id)).min()?;
+        self.all.get(*place)
+    }
+}
+
 impl Nesting<'_> {
-    fn changeable(&self) -> Vec<Changeable> {
-        let others = self.grants.tools.iter().flat_map(|(tool, grant)| {
+    /// By the policy's entries, this tool's among them.
+    fn changeable(&self) -> Changeables {
+        let all = self.grants.tools.iter().flat_map(|(tool, grant)| {
             grant.fs.iter().map(move |(guest, fs)| (format!("the tool `{tool}` (as `{guest}`)"), fs))
         });
+        Changeables::of(all.filter_map(|(by, fs)| Changeable::of(by, fs)))
+    }
+
+    /// By the grant of this tool, to which the command line may have added.
+    fn own_changeable(&self) -> Changeables {
         let own = self.grant.fs.iter().map(|(guest, fs)| (format!("this tool (as `{guest}`)"), fs));
-        others.chain(own).filter_map(|(by, fs)| Changeable::of(by, fs)).collect()
+        Changeables::of(own.filter_map(|(by, fs)| Changeable::of(by, fs)))
     }
 
     /// Judges the folder that was opened, not the one that was there when the policy was read.
@@ -318,7 +382,7 @@ impl Nesting<'_> {
         fs: &FsCapability,
         walked: &Walk,
         found: FileId,
-        (mounts, changeable): (&Mounts, &[Changeable]),
+        (mounts, changeable): (&Mounts, [&Changeables; 2]),
     ) -> Result<(), FolderError> {
         let (guest, host) = (|| fs.guest.clone(), || fs.host.clone());
         let above = |paths: &[PathBuf]| {
@@ -326,7 +390,7 @@ impl Nesting<'_> {
             above.map_err(|source| FolderError::Unusable { guest: guest(), host: host(), source })
         };
         let links = above(&walked.links)?;
-        if let Some(Changeable { host: inside, by, .. }) = changeable.iter().find(|one| links.contains(&one.id)) {
+        if let Some(Changeable { host: inside, by, .. }) = changeable.iter().find_map(|all| all.among(&links)) {
             let (inside, changer) = (inside.clone(), by.clone());
             return Err(FolderError::Link { guest: guest(), host: host(), inside, changer });
         }
@@ -336,8 +400,7 @@ impl Nesting<'_> {
         let mut own = above(std::slice::from_ref(&walked.resolved))?;
         own.remove(&found);
         on_the_way.append(&mut own);
-        let Some(Changeable { host: inside, by, .. }) = changeable.iter().find(|one| on_the_way.contains(&one.id))
-        else {
+        let Some(Changeable { host: inside, by, .. }) = changeable.iter().find_map(|all| all.among(&on_the_way)) else {
             return Ok(());
         };
         let says_nested = self.grant.fs.iter().any(|(granted, fs)| fs.nested && granted.to_string() == guest());

@@ -26,7 +26,7 @@ mod remembered;
 mod trust;
 mod walk;
 
-pub use folders::{FolderError, HeldFolders, Nesting, open_folders};
+pub use folders::{FolderError, HeldFolders, Nesting, Seen, open_folders, open_folders_by};
 pub use folders::{folder_at, hold};
 pub use found::{Others, exposed_to, folder_of_others};
 pub use places::{Deciding, DecidingPlaces, PlaceError};

@@ -12,10 +12,12 @@
 //! A place counts by its path as written, by its path as resolved, and by every link on the way. A grant reaches it from above,
 //! by a folder that holds one of those names, and from inside, by a folder in it.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use miette::Diagnostic;
 use rustix::fs::FileType;
@@ -329,11 +331,12 @@ impl DecidingPlaces {
         if set.fs.is_empty() {
             return Ok(());
         }
-        self.judge_by(set, &Mounts::here().map_err(|source| PlaceError::Mounts { source })?)
+        let mounts = Mounts::here().map_err(|source| PlaceError::Mounts { source })?;
+        self.judge_by(set, &mounts, &FoundPlaces::default())
     }
 
-    /// As [`DecidingPlaces::judge`], by mounts that were just read.
-    pub(super) fn judge_by(&self, set: &CapabilitySet, mounts: &Mounts) -> Result<(), PlaceError> {
+    /// As [`DecidingPlaces::judge`], by mounts that were just read, and places that were found by them.
+    pub(super) fn judge_by(&self, set: &CapabilitySet, mounts: &Mounts, found: &FoundPlaces) -> Result<(), PlaceError> {
         let granted: Vec<_> = set.fs.iter().map(|fs| (fs, Granted::find(fs, mounts))).collect();
         for (what, path) in &self.0 {
             let mut place = None;
@@ -343,7 +346,7 @@ impl DecidingPlaces {
                 let granted = granted.as_ref().map_err(|error| unknown(again(error)))?;
                 let place = match &place {
                     Some(place) => place,
-                    None => place.insert(Place::find(*what, path, mounts).map_err(unknown)?),
+                    None => place.insert(found.find(*what, path, mounts).map_err(unknown)?),
                 };
                 if place.is_reached_by(granted) {
                     let rights = what.forbids(fs.access);
@@ -360,7 +363,30 @@ impl DecidingPlaces {
     }
 }
 
+/// Deciding places that were found.
+#[derive(Debug, Default)]
+pub(super) struct FoundPlaces(RefCell<BTreeMap<(Deciding, PathBuf), Rc<Place>>>);
+
+impl FoundPlaces {
+    fn find(&self, what: Deciding, path: &Path, mounts: &Mounts) -> io::Result<Rc<Place>> {
+        let key = (what, path.to_owned());
+        if let Some(found) = self.0.borrow().get(&key) {
+            return Ok(Rc::clone(found));
+        }
+        let place = Rc::new(Place::find(what, path, mounts)?);
+        let mut found = self.0.borrow_mut();
+        if found.len() < FOUND_MAX {
+            found.insert(key, Rc::clone(&place));
+        }
+        Ok(place)
+    }
+}
+
+/// Most places that are kept. Those of a policy come before those of each tool.
+const FOUND_MAX: usize = 1_024;
+
 /// Where one deciding place is now.
+#[derive(Debug)]
 struct Place {
     /// Every folder that holds one of the names that lead there.
     holders: BTreeSet<FileId>,

@@ -145,13 +145,14 @@ impl Candidate {
         Ok(described)
     }
 
-    /// Installs it. `from` is where it came from, if it is to be found there again.
+    /// Installs it, as `writes` does. `from` is where it came from, if it is to be found there again.
     pub(crate) fn put(
         &self,
         writer: &Writer,
         store: &Store,
         artifact: &Artifact,
         from: Option<&Path>,
+        writes: fn(&Writer, &ToolName, New<'_>) -> Result<Done, RemoveError>,
     ) -> Result<Done, Failure> {
         let operations = artifact.operations().cloned().unwrap_or_default();
         let from = from.and_then(|path| std::path::absolute(path).ok());
@@ -165,7 +166,7 @@ impl Candidate {
             from: from.as_deref().and_then(Path::to_str),
             installed_s: config::now_ns() / 1_000_000_000,
         };
-        let done = writer.install(&self.name, new);
+        let done = writes(writer, &self.name, new);
         let done = done.map_err(|source| not_changed(&store.registry, &self.name, source))?;
         say_left(done.left.as_deref());
         Ok(done)

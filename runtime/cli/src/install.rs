@@ -11,10 +11,10 @@ use super::args::InstallArgs;
 use super::candidate::{Candidate, Store};
 use super::exit::{Exit, Failure};
 use super::load::{FoundManifest, Loaded, ManifestFrom};
-use super::{load, operator, output, tools};
+use super::{load, operator, output, tools, which};
 use tollgate::artifact::Artifact;
 use tollgate::offers::{Operation, aliases_of};
-use tollgate::registry::{Done, Installed, Registry, VERSIONS_MAX};
+use tollgate::registry::{Done, FindError, Installed, InstalledTool, RecordError, Registry, VERSIONS_MAX, Writer};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {
@@ -30,6 +30,12 @@ enum InstallError {
          --name {declared}"
     ))]
     WhichName { component: PathBuf, declared: ToolName },
+    #[error("an older version of Tollgate installed `{name}`, and it is left as it is")]
+    #[diagnostic(help(
+        "move it to where this version keeps tools: `tollgate doctor --fix`; then `tollgate update {name} {}` shows what changes",
+        output::shell_word(component)
+    ))]
+    Older { name: ToolName, component: PathBuf },
 }
 
 pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
@@ -38,8 +44,9 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let name = name(args, &found.0, &found.2)?;
     let store = Store::open()?;
     let candidate = Candidate { name, path: args.component.clone(), bytes, found };
+    let there = there(&store.registry, &candidate)?;
     let loaded = candidate.loaded(args.policy.as_deref())?;
-    if let Ok(Some(tool)) = store.registry.find(&candidate.name)
+    if let Some(tool) = there
         && candidate.is(&tool)
         && tool.damage(&store.key, &store.engine).is_empty()
     {
@@ -50,10 +57,30 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
         return print(args, &candidate, &store.registry, None, &loaded);
     }
     let artifact = candidate.ready(&store, &loaded, &args.ledger)?;
-    let done = candidate.put(&store.write()?, &store, &artifact, Some(&args.component))?;
+    let done = candidate.put(&store.write()?, &store, &artifact, Some(&args.component), Writer::install)?;
     operator::tools_changed(args.ledger.there.folder().ok());
     say_not_offered(candidate.name.as_str(), &artifact, &loaded.grant.aliases);
     print(args, &candidate, &store.registry, Some(done), &loaded)
+}
+
+/// What is installed under the name, if it can be used. What an installation does not mend is refused before anything is compiled for it.
+fn there(registry: &Registry, candidate: &Candidate) -> Result<Option<InstalledTool>, Failure> {
+    let name = candidate.name.clone();
+    match registry.find(&name) {
+        Ok(there) => Ok(there),
+        Err(FindError::Older { .. }) => {
+            Err(Failure::usage(InstallError::Older { name, component: candidate.path.clone() }))
+        }
+        Err(source @ (FindError::NoFile { .. } | FindError::NoRecord { source: RecordError::Format { .. }, .. })) => {
+            Err(which::unusable(name, source))
+        }
+        Err(
+            FindError::Unreadable { .. }
+            | FindError::NoRecord { .. }
+            | FindError::OtherName { .. }
+            | FindError::Choice(_),
+        ) => Ok(None),
+    }
 }
 
 /// Says which of its operations models are not offered, as far as that is seen from this tool alone.
@@ -88,7 +115,7 @@ fn name(args: &InstallArgs, manifest: &Manifest, from: &ManifestFrom) -> Result<
 /// A line for each version that went since there were too many.
 pub(crate) fn gone(done: &Done) -> String {
     let line =
-        |gone: &Installed| format!("  gone  {}, the oldest of {VERSIONS_MAX}\n", output::one_line(&gone.shown()));
+        |gone: &Installed| format!("  gone  {}, the oldest of {VERSIONS_MAX}\n", output::one_line(&gone.whole()));
     done.gone.iter().map(line).collect()
 }
 
@@ -123,12 +150,12 @@ fn print(
         return Ok(Exit::Success);
     }
     let verb = if is_new { "installed" } else { "is installed already, and whole:" };
-    let mut text = format!("{verb} {name} {version} {}\n", tollgate::registry::short(component));
+    let mut text = format!("{verb} {name} {version} {component}\n");
     if declared != name {
         text.push_str(&format!("  declared  {declared}, by its manifest\n"));
     }
     if let Some(before) = before {
-        let before = output::one_line(&before.shown());
+        let before = output::one_line(&before.whole());
         text.push_str(&format!("  before  {before}; go back to it with  tollgate rollback {name}\n"));
     }
     text.push_str(&done.as_ref().map(gone).unwrap_or_default());

@@ -91,7 +91,8 @@ pub(crate) fn answer_json(answer: &Answer, output: &str) -> String {
     )
 }
 
-fn failure_json(failure: &Failure) -> Value {
+/// A failure, for machines.
+pub(crate) fn failure_json(failure: &Failure) -> Value {
     match failure {
         Failure::Call { failure, hints, .. } => json!({
             "ok": false,

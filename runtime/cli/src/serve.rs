@@ -318,6 +318,10 @@ fn text(status: &Status) -> String {
         if !agent.not_installed.is_empty() {
             text.push_str(&format!("          not installed: {}\n", output::one_line(&agent.not_installed.join(", "))));
         }
+        if !agent.to_move.is_empty() {
+            let older = output::one_line(&agent.to_move.join(", "));
+            text.push_str(&format!("          of an older version, moved by `tollgate doctor --fix`: {older}\n"));
+        }
     }
     text
 }

@@ -185,7 +185,7 @@ fn shown(tool: &InstalledTool, operations: &Result<Vec<Shown>, String>) -> Strin
     text.push_str("versions:\n");
     for one in tool.record.versions().iter().rev() {
         let role = role(tool, one).unwrap_or_default();
-        text.push_str(&format!("  {role:<9}{}  {}\n", output::one_line(&one.shown()), utc(one.installed_s)));
+        text.push_str(&format!("  {role:<9}{}  {}\n", output::one_line(&one.whole()), utc(one.installed_s)));
     }
     text
 }

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use serde_json::{Value, json};
-use tollgate_config::{Grant, Manifest, ToolName, intersect};
+use tollgate_capability::{Cap, RecordScope};
+use tollgate_config::{Grant, Manifest, RandomNeed, ToolName, intersect, show_limit};
 
 use super::args::UpdateArgs;
-use super::candidate::{Candidate, Store};
+use super::candidate::{Candidate, Store, not_changed};
 use super::exit::{Exit, Failure};
 use super::load::{FoundManifest, Loaded};
 use super::which::{find, selector};
-use super::{install, load, operator, output, tools};
+use super::{install, load, operator, output, report, tools};
 use tollgate::artifact::Artifact;
 use tollgate::described::OperationChanges;
 use tollgate::error::with_causes;
 use tollgate::interfaces::Import;
-use tollgate::registry::{Done, InstalledTool};
+use tollgate::registry::{Done, InstalledTool, Writer};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum UpdateError {
@@ -51,7 +52,7 @@ pub(crate) fn update(args: &UpdateArgs) -> Result<Exit, Failure> {
     let candidate = candidate(args, &tool)?;
     let loaded = candidate.loaded(args.policy.as_deref())?;
     if candidate.is(&tool) && tool.damage(&store.key, &store.engine).is_empty() {
-        return print_nothing(args, &tool);
+        return say_from(args, &tool, &store);
     }
     let artifact = candidate.ready(&store, &loaded, &args.ledger)?;
     let changes = Changes::of(&tool, &candidate, &store, &artifact, &loaded);
@@ -59,16 +60,14 @@ pub(crate) fn update(args: &UpdateArgs) -> Result<Exit, Failure> {
         output::print(&changes.text(&tool, &candidate))?;
     }
     if !is_wanted(args)? {
-        let report = json!({ "ok": true, "updated": false, "name": tool.name.as_str(), "changes": changes.json() });
-        output::print(&format!("{report}\n"))?;
-        return Ok(Exit::Usage);
+        return print_refused(&tool, &changes);
     }
     let writer = store.write()?;
     let is_as_shown = store.registry.find(&tool.name).is_ok_and(|now| now.is_some_and(|now| now.record == tool.record));
     if !is_as_shown {
         return Err(Failure::usage(UpdateError::Changed { name: tool.name }));
     }
-    let done = candidate.put(&writer, &store, &artifact, Some(&candidate.path))?;
+    let done = candidate.put(&writer, &store, &artifact, Some(&candidate.path), Writer::install)?;
     drop(writer);
     operator::tools_changed(args.ledger.there.folder().ok());
     install::say_not_offered(tool.name.as_str(), &artifact, &loaded.grant.aliases);
@@ -105,6 +104,8 @@ fn is_wanted(args: &UpdateArgs) -> Result<bool, Failure> {
 struct Changes {
     imports: Lines,
     needs: Lines,
+    /// What else the manifests say.
+    settings: Lines,
     /// Or why the operations of the current version are not known.
     operations: Result<OperationChanges, String>,
     /// The name in the manifest, of the one and of the other.
@@ -141,13 +142,16 @@ impl Changes {
         let before = tool.artifact(&store.key, &store.engine).ok();
         let imported = |imports: &[Import]| imports.iter().map(|import| import.interface.clone()).collect();
         let imports_before = before.map(|before| imported(before.imports())).unwrap_or_default();
-        let needs_before = load::manifest_file(&tool.manifest()).map(|(manifest, ..)| needs(&manifest));
+        let manifest_before = load::manifest_file(&tool.manifest()).ok().map(|(manifest, ..)| manifest);
+        let of_before =
+            |lines: fn(&Manifest) -> BTreeSet<String>| manifest_before.as_ref().map(lines).unwrap_or_default();
         let told = artifact.operations().cloned().unwrap_or_default();
         let operations = tool.operations(&store.key).map(|before| OperationChanges::between(&before, &told));
         let declared = [tool.installed.declared.clone(), candidate.manifest().name.to_string()];
         Self {
             imports: Lines::between(&imports_before, &imported(artifact.imports())),
-            needs: Lines::between(&needs_before.unwrap_or_default(), &needs(candidate.manifest())),
+            needs: Lines::between(&of_before(needs), &needs(candidate.manifest())),
+            settings: Lines::between(&of_before(settings), &settings(candidate.manifest())),
             operations: operations.map_err(|error| with_causes(&error)),
             declared: (declared[0] != declared[1]).then_some(declared),
             refused: loaded.refused(&tool.name, candidate.component()).map(|error| error.to_string()),
@@ -155,8 +159,8 @@ impl Changes {
     }
 
     fn text(&self, tool: &InstalledTool, candidate: &Candidate) -> String {
-        let new = format!("{} {}", candidate.manifest().version, tollgate::registry::short(candidate.component()));
-        let [was, new] = [tool.installed.shown(), new].map(|version| output::one_line(&version));
+        let new = format!("{} {}", candidate.manifest().version, candidate.component());
+        let [was, new] = [tool.installed.whole(), new].map(|version| output::one_line(&version));
         let mut text = format!("{}: {was} becomes {new}\n", tool.name);
         if let Some([before, now]) = &self.declared {
             let [before, now] = [before, now].map(|name| output::one_line(name));
@@ -164,6 +168,7 @@ impl Changes {
         }
         text.push_str(&self.imports.text("imports"));
         text.push_str(&self.needs.text("needs"));
+        text.push_str(&self.settings.text("manifest"));
         match &self.operations {
             Ok(OperationChanges { added, removed, changed }) => {
                 for (sign, names) in [("+", added), ("-", removed), ("~", changed)] {
@@ -189,6 +194,7 @@ impl Changes {
         json!({
             "imports": self.imports.json(),
             "needs": self.needs.json(),
+            "manifest": self.settings.json(),
             "operations": operations,
             "declared": self.declared,
             "refused_by_policy": self.refused,
@@ -202,12 +208,64 @@ fn needs(manifest: &Manifest) -> BTreeSet<String> {
     missing.map(|missing| missing.grant_texts().into_iter().collect()).unwrap_or_default()
 }
 
-fn print_nothing(args: &UpdateArgs, tool: &InstalledTool) -> Result<Exit, Failure> {
+/// What else a manifest says: each a key and its value, as the file has them.
+fn settings(manifest: &Manifest) -> BTreeSet<String> {
+    let Manifest { name: _, version: _, description, operations, needs, limits, record } = manifest;
+    let limit = |cap: Cap| Some(format!("limits.{} = {}", cap.as_str(), show_limit(cap, limits.get(cap)?)));
+    let described = operations.iter().filter(|operation| !operation.description.is_empty());
+    let random = needs.random.map(|need| match need {
+        RandomNeed::Secure => "needs.random = secure",
+        RandomNeed::Seeded => "needs.random = seeded",
+    });
+    let record = match record {
+        RecordScope::Acquire => "record = acquire",
+        RecordScope::Every => "record = every",
+    };
+    Cap::ALL
+        .into_iter()
+        .filter_map(limit)
+        .chain(
+            described.map(|operation| format!("operations.{}.description = {}", operation.name, operation.description)),
+        )
+        .chain((!description.is_empty()).then(|| format!("tool.description = {description}")))
+        .chain(random.map(str::to_owned))
+        .chain([record.to_owned()])
+        .collect()
+}
+
+/// Nobody was asked, and the answer was not given before.
+fn print_refused(tool: &InstalledTool, changes: &Changes) -> Result<Exit, Failure> {
+    let failure = Failure::usage(UpdateError::NotAsked);
+    let mut report = report::failure_json(&failure);
+    for (key, value) in [("updated", json!(false)), ("name", json!(tool.name.as_str())), ("changes", changes.json())] {
+        if let Some(report) = report.as_object_mut() {
+            report.insert(key.to_owned(), value);
+        }
+    }
+    output::print(&format!("{report}\n"))?;
+    Ok(failure.exit())
+}
+
+/// The component is installed as it is. Where it comes from may be elsewhere from now on, if that is given.
+fn say_from(args: &UpdateArgs, tool: &InstalledTool, store: &Store) -> Result<Exit, Failure> {
+    let given = args.component.as_ref().and_then(|path| std::path::absolute(path).ok());
+    let given = given.as_deref().and_then(Path::to_str).filter(|given| tool.installed.from.as_deref() != Some(given));
+    if let Some(from) = given {
+        let set = store.write()?.set_from(&tool.name, tool.installed.component, from);
+        set.map_err(|source| not_changed(&store.registry, &tool.name, source))?;
+    }
     output::print(&if args.json {
-        let report = json!({ "ok": true, "updated": false, "name": tool.name.as_str(), "changes": null });
+        let from = given.or(tool.installed.from.as_deref());
+        let report = json!({ "ok": true, "updated": false, "name": tool.name.as_str(), "changes": null, "from": from });
         format!("{report}\n")
     } else {
-        format!("{} is {} already\n", tool.name, output::one_line(&tool.installed.shown()))
+        let mut text = format!("{} is {} already\n", tool.name, output::one_line(&tool.installed.whole()));
+        if let Some(from) = given {
+            let was = tool.installed.from.as_deref().unwrap_or("-");
+            let [from, was] = [from, was].map(output::one_line);
+            text.push_str(&format!("  from       {from}, was {was}: an update comes from there\n"));
+        }
+        text
     })?;
     Ok(Exit::Success)
 }
@@ -228,7 +286,7 @@ fn print(args: &UpdateArgs, tool: &InstalledTool, done: &Done, changes: &Changes
         format!("{report}\n")
     } else {
         let name = &tool.name;
-        let current = output::one_line(&current.shown());
+        let current = output::one_line(&current.whole());
         let back = done.before.as_ref().map(|_| format!("; go back with  tollgate rollback {name}"));
         format!("{name} is {current} now{}\n{}", back.unwrap_or_default(), install::gone(done))
     })?;

@@ -168,11 +168,17 @@ pub(crate) fn unusable(name: ToolName, source: FindError) -> Failure {
         FindError::Choice(_) => format!("`tollgate show {name}` prints the versions that are installed"),
         FindError::Unreadable { source, .. } => advice(source, Place::TOOLS),
         FindError::NoRecord { source: RecordError::Format { .. }, .. } => of_newer(&name),
+        FindError::NoFile { path } => move_away(path, &format!("tollgate install PATH --name {name}")),
         FindError::NoRecord { .. } | FindError::OtherName { .. } => format!(
             "look who could change it; then install the tool again from where it came from: `tollgate install PATH --name {name}`"
         ),
     };
     Failure::usage(NameUseError::Unusable { name, help, source })
+}
+
+/// What helps where something else stands in the place of a file.
+pub(crate) fn move_away(path: &Path, then: &str) -> String {
+    format!("look whose `{}` is, and move it elsewhere; then: {then}", path.display())
 }
 
 /// What helps where another version of Tollgate wrote a tool's record.

@@ -161,6 +161,9 @@ pub struct Tools {
     /// Those that are the agent's and cannot be called at the moment.
     #[serde(default)]
     pub unavailable: Vec<Unavailable>,
+    /// How many of the agent's tools are in neither list, since an answer has no more room.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// A tool that cannot be called at the moment.

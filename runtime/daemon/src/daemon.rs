@@ -364,6 +364,7 @@ impl Shared {
                 socket: door.path.clone(),
                 port: door.place.port,
                 not_installed: door.not_installed(),
+                to_move: door.to_move(),
                 gateway: gateway.map(|gateway| gateway.pid()),
                 connections,
                 running,
@@ -441,6 +442,9 @@ impl Shared {
                 door.end_idle_gateway(idle);
                 door.close_turned_away();
                 door.tell_knock(None);
+                if let Some(gateway) = door.running() {
+                    gateway.catch_up();
+                }
             }
             if knocked.get(1).is_some_and(|knocked| *knocked) {
                 self.admit_operator(operator);
@@ -635,6 +639,13 @@ fn tell_not_installed(doors: &[Arc<Door>]) {
         if !missing.is_empty() {
             let (agent, missing) = (&door.agent, missing.join(", "));
             door.shared.tell(&format!("the agent `{agent}` may call tools that are not installed: {missing}"));
+        }
+        let older = door.to_move();
+        if !older.is_empty() {
+            let (agent, older) = (&door.agent, older.join(", "));
+            door.shared.tell(&format!(
+                "the agent `{agent}` may call tools that an older version of Tollgate installed, and `tollgate doctor --fix` moves: {older}"
+            ));
         }
     }
 }

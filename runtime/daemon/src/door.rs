@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
 use rustix::net::sockopt::socket_peercred;
+use tollgate::service::Presence;
 use tollgate_config::{Agent, Proof, ServeSettings};
 use tollgate_gateway::protocol::GatewayLimits;
 use tollgate_ipc::Connection;
@@ -141,9 +142,18 @@ impl Door {
 
     /// The tools that the policy has for its agent and that nobody has installed.
     pub(crate) fn not_installed(&self) -> Vec<String> {
+        self.tools_that_are(Presence::Missing)
+    }
+
+    /// Those that a version of before has installed.
+    pub(crate) fn to_move(&self) -> Vec<String> {
+        self.tools_that_are(Presence::Older)
+    }
+
+    fn tools_that_are(&self, presence: Presence) -> Vec<String> {
         let Some(agent) = self.shared.agent(&self.agent) else { return Vec::new() };
-        let missing = agent.tools.keys().filter(|tool| !self.shared.tollgate.is_installed(tool));
-        missing.map(ToString::to_string).collect()
+        let those = agent.tools.keys().filter(|tool| self.shared.tollgate.presence(tool) == presence);
+        those.map(ToString::to_string).collect()
     }
 
     /// What tells that somebody knocks.
@@ -297,7 +307,7 @@ impl Names for Door {
         match self.shared.tokens.hash_of(&self.agent, token) {
             Ok(hash) => hash,
             Err(error) => {
-                self.shared.tell_once(&tollgate::error::with_causes(&error));
+                self.shared.tell_once(tollgate::error::with_causes(&error));
                 None
             }
         }

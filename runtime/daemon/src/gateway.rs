@@ -32,6 +32,8 @@ pub(crate) struct Gateway {
     calls_max: usize,
     state: Mutex<State>,
     changed: Condvar,
+    /// Held while a list of the agent's tools is made: each takes many times the bytes of a tool's schemas.
+    pub(crate) listing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,8 @@ struct State {
     waiting: (usize, u64),
     // Its agent is another one by the policy: calls under way go on, and nobody gets a new one.
     is_retired: bool,
+    // The list of tools may be another one than it knows.
+    is_behind: bool,
     // Since when it has no client.
     idle_since: Option<Instant>,
     is_over: bool,
@@ -72,7 +76,8 @@ pub(crate) trait Serves: Send + Sync + 'static {
 impl State {
     fn of(calls_max: usize) -> Self {
         let (clients, running, early) = (HashMap::new(), HashMap::new(), Early::new(calls_max));
-        Self { clients, lanes: 0, running, early, waiting: (0, 0), is_retired: false, idle_since: None, is_over: false }
+        let (is_retired, is_behind, is_over) = (false, false, false);
+        Self { clients, lanes: 0, running, early, waiting: (0, 0), is_retired, is_behind, idle_since: None, is_over }
     }
 
     /// What withdraws the calls of these clients.
@@ -108,6 +113,7 @@ impl Gateway {
                 calls_max,
                 state: Mutex::new(State::of(calls_max)),
                 changed: Condvar::new(),
+                listing: Mutex::default(),
             });
             // One that is dead already is noticed when it says nothing.
             gateway.control.say_hello().and_then(|()| gateway.control.send(&begin)).ok();
@@ -147,14 +153,26 @@ impl Gateway {
         handed.is_ok()
     }
 
-    /// Tells it that the list of tools may be another one.
+    /// Tells it that the list of tools may be another one. Where it does not hear that now, it is to [catch up](Gateway::catch_up).
     pub(crate) fn changed(&self) {
-        self.control.send_at_once(&ToGateway::Changed).ok();
+        let is_told = self.control.send_at_once(&ToGateway::Changed).is_ok();
+        lock(&self.state).is_behind = !is_told;
+    }
+
+    /// Tells it what it did not hear.
+    pub(crate) fn catch_up(&self) {
+        let is_behind = lock(&self.state).is_behind;
+        if is_behind {
+            self.changed();
+        }
     }
 
     /// Tells it to take nothing new, and to end once all that is under way is over.
     pub(crate) fn drain(&self) {
-        self.control.send_at_once(&ToGateway::Drain).ok();
+        // One that does not even hear it would never end.
+        if self.control.send_at_once(&ToGateway::Drain).is_err() {
+            self.kill();
+        }
     }
 
     /// The same, where the policy has another agent in its place or none: from now on none of its clients is anybody's.
@@ -350,8 +368,10 @@ impl Gateway {
             lane();
             lock(&gateway.state).lanes -= 1;
         };
+        // Before the thread, which counts itself out when it ends.
+        self.control.send_at_once_with(&ToGateway::Lane, &[theirs.as_fd()]).map_err(io::Error::other)?;
         thread::Builder::new().name("lane".to_owned()).spawn(work).map_err(of_thread)?;
-        self.control.send_at_once_with(&ToGateway::Lane, &[theirs.as_fd()]).map_err(io::Error::other)
+        Ok(())
     }
 
     /// The gateway has ended, or does not make sense any more: its calls are withdrawn, and its process is killed.

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tollgate::CallId;
 use tollgate::error::{CallFailure, with_causes};
-use tollgate::offers::{self, Offers, Operation, Provider, Through};
+use tollgate::offers::{self, LIST_BYTES_MAX, List, OfTool, Operation, Provider, Through, Unavailable};
 use tollgate::operations::OperationText;
 use tollgate::receipts::NoReceipt;
 use tollgate::request::{Answer, Caller, Claims, Proven};
 use tollgate::service::{Call, ToolError, Unanswered};
 use tollgate::supervisor::{Cancel, Control, Hears};
 use tollgate::told;
-use tollgate::{CallId, Described};
 use tollgate_config::{Agent, ToolList, ToolName};
 use tollgate_gateway::protocol::{self, Asked, Failure, Format, GatewayLimits, Named, Told, asked_limits};
 use tollgate_ipc::Connection;
@@ -153,7 +153,7 @@ impl Lane {
         } else {
             let (told, kept) = told::unanswered_for_agent(&unanswered);
             if let Some(kept) = kept {
-                self.serving.tell_once(&format!("a call of the agent `{}`: {kept}", self.names.agent()));
+                self.serving.tell_once(format!("a call of the agent `{}`: {kept}", self.names.agent()));
             }
             told
         };
@@ -179,7 +179,10 @@ impl Lane {
         match through.transpose().map_err(|wrong| Failure::new("rejected", wrong))? {
             None => Ok(Choice::Call(self.offered(&name)?, arguments)),
             Some(Through::Find { query, limit }) => {
-                Ok(Choice::Answered(offers::find(&self.offers().0.offers, &query, limit)))
+                let (names, agent) = self.of_agent();
+                let offered = self.offers(&names, agent.as_ref()).filter_map(Result::ok);
+                let all = offered.flat_map(|tool| tool.offers().collect::<Vec<_>>());
+                Ok(Choice::Answered(offers::find(all, &query, limit)))
             }
             Some(Through::Call { name, arguments }) => {
                 // The name is an argument here: the model is to see what is wrong with it.
@@ -223,7 +226,7 @@ impl Lane {
                 };
                 // Why the ledger cannot be read, the operator alone is told.
                 if let NoReceipt::Ledger(_) = &error {
-                    self.serving.tell_once(&format!("no receipt: {}", with_causes(&error)));
+                    self.serving.tell_once(format!("no receipt: {}", with_causes(&error)));
                 }
                 failed(Failure::new(kind, error.to_string()))
             }
@@ -243,45 +246,87 @@ impl Lane {
         (Told::Token { is_right }, Default::default())
     }
 
-    /// What this agent is offered, and what the policy says of it.
-    fn offers(&self) -> (Offers, Option<Agent>) {
-        let agent = self.serving.agent(self.names.agent());
-        let found = self.serving.tollgate.offers(&self.names.tools(), |of| may(agent.as_ref(), of));
-        (found, agent)
+    /// The names of this agent's tools, and what the policy says of it.
+    fn of_agent(&self) -> (Vec<String>, Option<Agent>) {
+        (self.names.tools(), self.serving.agent(self.names.agent()))
+    }
+
+    /// What this agent is offered, tool by tool. The operator is told once of what models cannot be offered.
+    fn offers<'l>(
+        &'l self,
+        names: &'l [String],
+        agent: Option<&'l Agent>,
+    ) -> impl Iterator<Item = Result<OfTool, Unavailable>> + 'l {
+        let offered = self.serving.tollgate.offers(names, move |of| may(agent, of));
+        offered.inspect(|found| match found {
+            Ok(tool) => self.serving.tell_not_offered(tool.not_offered()),
+            Err(Unavailable { tool, error }) if error.is_damage() => {
+                self.serving.tell_once(format!("the tool `{tool}` is in no list: {}", with_causes(&**error)));
+            }
+            Err(_by_the_policy) => {}
+        })
     }
 
     /// The tools of this agent that can be called, and why others of its tools cannot.
     fn tools(&self, format: Format) -> String {
-        let (found, agent) = self.offers();
-        self.serving.tell_not_offered(&found.not_offered);
+        let _one_at_a_time = lock(&self.gateway.listing);
+        let (names, agent) = self.of_agent();
+        let offered = self.offers(&names, agent.as_ref());
         let provider = match format {
-            Format::Tollgate => return self.all_of(&found, agent.as_ref()),
+            Format::Tollgate => return self.all_of(offered, names.len()),
             Format::McpByPolicy if self.serving.serve().list == ToolList::Search => {
-                return json!({ "tools": offers::list_of_two(&found.offers) }).to_string();
+                let offered =
+                    offered.filter_map(Result::ok).filter(|tool| tool.operations().any(|(_, name)| name.is_some()));
+                return json!({ "tools": offers::list_of_two(offered.map(|tool| tool.hints())) }).to_string();
             }
             Format::Mcp | Format::McpByPolicy => Provider::Mcp,
             Format::Openai => Provider::Openai,
             Format::Anthropic => Provider::Anthropic,
             Format::Gemini => Provider::Gemini,
         };
-        let offers::Listed { tools, left_out } = offers::list(&found.offers, provider);
+        let mut list = List::new(provider);
+        for tool in offered.filter_map(Result::ok) {
+            if !tool.offers().all(|offer| list.push(&offer)) {
+                break;
+            }
+        }
+        let (tools, left_out) = list.finish();
         self.serving.tell_not_offered(&left_out);
-        json!({ "tools": tools }).to_string()
+        format!("{{\"tools\":{tools}}}")
     }
 
-    /// All that there is to know of the tools, for programs.
-    fn all_of(&self, found: &Offers, agent: Option<&Agent>) -> String {
-        let tools: Vec<Value> = found.ready.iter().map(|(name, ready)| tool(name, ready, agent, found)).collect();
-        let unavailable =
-            found.unavailable.iter().map(|(tool, why)| json!({ "tool": tool, "why": self.why(tool, why) }));
-        json!({ "tools": tools, "unavailable": unavailable.collect::<Vec<_>>() }).to_string()
+    /// All that there is to know of the tools, for programs: of as many as there is room for, and of how many there is none.
+    fn all_of(&self, offered: impl Iterator<Item = Result<OfTool, Unavailable>>, count: usize) -> String {
+        let mut entries = [String::new(), String::new()];
+        let (mut left, mut told) = (LIST_BYTES_MAX, 0);
+        for found in offered {
+            let (place, entry) = match found {
+                Ok(of) => (0, tool(&of).to_string()),
+                Err(Unavailable { tool, error }) => {
+                    (1, json!({ "tool": tool, "why": self.why(&tool, &error) }).to_string())
+                }
+            };
+            let Some(rest) = left.checked_sub(entry.len() + 1) else { break };
+            (left, told) = (rest, told + 1);
+            if let Some(entries) = entries.get_mut(place) {
+                if !entries.is_empty() {
+                    entries.push(',');
+                }
+                entries.push_str(&entry);
+            }
+        }
+        let ([tools, unavailable], left_out) = (entries, count - told);
+        format!("{{\"tools\":[{tools}],\"unavailable\":[{unavailable}],\"left_out\":{left_out}}}")
     }
 
     fn why(&self, tool: &str, error: &ToolError) -> String {
         let whole = with_causes(error);
         match error.for_agents().filter(|_| !self.is_operator()) {
             Some(short) => {
-                self.serving.tell_once(&format!("a tool of the agent `{}`, `{tool}`: {whole}", self.names.agent()));
+                // Of damage it was told already.
+                if !error.is_damage() {
+                    self.serving.tell_once(format!("a tool of the agent `{}`, `{tool}`: {whole}", self.names.agent()));
+                }
                 short.to_owned()
             }
             None => whole,
@@ -312,27 +357,27 @@ fn may(agent: Option<&Agent>, Operation { tool, operation }: &Operation) -> bool
 }
 
 /// What is told of a tool: the operations that the agent may call, all where the policy names no agents.
-fn tool(name: &str, ready: &Described, agent: Option<&Agent>, found: &Offers) -> Value {
-    let of = |text: &OperationText| Operation { tool: name.to_owned(), operation: text.name.clone() };
-    let has = |text: &&OperationText| may(agent, &of(text));
-    let told = |text: &OperationText| {
-        let own = of(text);
-        let offer = found.offers.iter().find(|offer| offer.operation == own);
-        operation(text, offer)
-    };
-    let operations: Vec<Value> = ready.operations.iter().filter(has).map(told).collect();
-    json!({ "tool": name, "version": ready.version, "description": ready.description, "operations": operations })
+fn tool(of: &OfTool) -> Value {
+    let OfTool { tool, described, .. } = of;
+    let hints = hints(of.hints());
+    let told = |(text, offered): (&OperationText, Option<&str>)| operation(text, offered.map(|name| (name, &hints)));
+    let operations: Vec<Value> = of.operations().map(told).collect();
+    json!({
+        "tool": tool, "version": described.version, "description": described.description, "operations": operations,
+    })
 }
 
-fn operation(text: &OperationText, offer: Option<&offers::Offer>) -> Value {
+fn hints(hints: offers::Hints) -> Value {
+    let offers::Hints { read_only, destructive, idempotent, open_world } = hints;
+    json!({ "read_only": read_only, "destructive": destructive, "idempotent": idempotent, "open_world": open_world })
+}
+
+fn operation(text: &OperationText, offer: Option<(&str, &Value)>) -> Value {
     let schema = |schema: &str| serde_json::from_str::<Value>(schema).unwrap_or(Value::Null);
-    let hints = offer.map(|offer| {
-        let offers::Hints { read_only, destructive, idempotent, open_world } = offer.hints;
-        json!({ "read_only": read_only, "destructive": destructive, "idempotent": idempotent, "open_world": open_world })
-    });
+    let (offered, hints) = offer.unzip();
     json!({
         "name": text.name,
-        "offered": offer.map(|offer| &offer.name),
+        "offered": offered,
         "hints": hints,
         "description": text.description,
         "input_schema": schema(&text.input_schema),

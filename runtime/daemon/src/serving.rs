@@ -38,18 +38,18 @@ impl Serving {
     }
 
     /// Tells once of each operation that models are not offered.
-    pub(crate) fn tell_not_offered(&self, operations: &[NotOffered]) {
-        operations.iter().for_each(|why| self.tell_once(&why.to_string()));
+    pub(crate) fn tell_not_offered<'n>(&self, operations: impl IntoIterator<Item = &'n NotOffered>) {
+        operations.into_iter().for_each(|why| self.tell_once(why.to_string()));
     }
 
-    /// Tells what clients can have told as often as they ask.
-    pub(crate) fn tell_once(&self, line: &str) {
+    /// Tells what was not told before, as clients can have it told as often as they ask.
+    pub(crate) fn tell_once(&self, line: String) {
         let is_new = {
             let mut told = lock(&self.told);
-            told.len() < TOLD_MAX && told.insert(line.to_owned())
+            told.len() < TOLD_MAX && told.insert(line.clone())
         };
         if is_new {
-            self.tell(line);
+            self.tell(&line);
         }
     }
 

@@ -51,6 +51,9 @@ pub struct AgentStatus {
     /// The tools that the policy has for it and that nobody has installed.
     #[serde(default)]
     pub not_installed: Vec<String>,
+    /// Those that an older version of Tollgate installed: `tollgate doctor --fix` moves them to where they can be called.
+    #[serde(default)]
+    pub to_move: Vec<String>,
     /// The process of its gateway, while it has clients.
     pub gateway: Option<u32>,
     /// Its connections.

@@ -19,7 +19,7 @@ mod names;
 mod search;
 
 pub use self::hints::Hints;
-pub use self::list::{LIST_BYTES_MAX, Listed, Offer, Provider, list};
+pub use self::list::{LIST_BYTES_MAX, List, Offer, Provider, TOOL_BYTES_MAX};
 pub use self::lower::{Lowered, is_wrapped, lower_input, lower_output, unwrapped_input, wrapped_output};
-pub use self::names::{Aliases, NAME_BYTES_MAX, NotOffered, Operation, offered, resolve};
+pub use self::names::{Aliases, NAME_BYTES_MAX, NotOffered, Operation, name_of, offered, resolve};
 pub use self::search::{CALL, FIND, FOUND_BYTES_MAX, Through, find, list_of_two, through};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tollgate_plain::output;
 
 use crate::hints::Hints;
-use crate::lower::{length, lower_input, lower_output};
+use crate::lower::{lower_input, lower_output};
 use crate::names::{NotOffered, Operation};
 
 /// Whose models.
@@ -54,34 +54,76 @@ pub struct Offer {
 /// Most bytes of the entries of one list in JSON: a tool's author must not make a daemon hold, or a client read, what has no end.
 pub const LIST_BYTES_MAX: usize = 8 << 20;
 
-/// A list of tools.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Listed {
-    /// Its entries.
-    pub tools: Vec<Value>,
-    /// What no more has room, each a [`NotOffered::TooMuch`].
-    pub left_out: Vec<NotOffered>,
+/// Most bytes of one tool's entries: it must not have other tools left out.
+pub const TOOL_BYTES_MAX: usize = 1 << 20;
+
+/// A list of tools as a provider's interface takes them, made one entry after the other.
+#[derive(Debug)]
+pub struct List {
+    provider: Provider,
+    // A JSON array, but for its end.
+    text: String,
+    // The tool whose entries come now, and their bytes.
+    tool: (String, usize),
+    is_full: bool,
+    left_out: Vec<NotOffered>,
 }
 
-/// Operations as a provider's interface takes them, each an entry of its list of tools. One that would make the list longer than
-/// [`LIST_BYTES_MAX`] is left out; shorter ones after it are not.
-#[must_use]
-pub fn list(offers: &[Offer], provider: Provider) -> Listed {
-    let mut listed = Listed::default();
-    let mut left = LIST_BYTES_MAX;
-    for offer in offers {
-        let entry = entry(offer, provider);
-        // A comma, too.
-        match left.checked_sub(length(&entry).saturating_add(1)) {
-            Some(rest) => {
-                left = rest;
-                listed.tools.push(entry);
-            }
-            None => listed.left_out.push(NotOffered::TooMuch { operation: offer.operation.clone() }),
-        }
+impl List {
+    /// An empty one.
+    #[must_use]
+    pub fn new(provider: Provider) -> Self {
+        Self { provider, text: "[".to_owned(), tool: (String::new(), 0), is_full: false, left_out: Vec::new() }
     }
-    listed
+
+    /// Appends an operation; those of a tool come one after the other. One that would make its tool's entries longer than
+    /// [`TOOL_BYTES_MAX`] is left out. False where it would make the list longer than [`LIST_BYTES_MAX`]: then it is not in it, and the
+    /// list takes no other, so that whoever makes it need read no further.
+    pub fn push(&mut self, offer: &Offer) -> bool {
+        if self.is_full {
+            return false;
+        }
+        if self.tool.0 != offer.operation.tool {
+            self.tool = (offer.operation.tool.clone(), 0);
+        }
+        let operation = || offer.operation.clone();
+        // What comes behind one that was too much is not looked at.
+        if self.tool.1 >= TOOL_BYTES_MAX {
+            return true;
+        }
+        let entry = entry(offer, self.provider).to_string();
+        let of_tool = self.tool.1.saturating_add(entry.len());
+        if of_tool > TOOL_BYTES_MAX {
+            self.tool.1 = TOOL_BYTES_MAX;
+            if self.left_out.len() < LEFT_OUT_MAX {
+                self.left_out.push(NotOffered::OfItsTool { operation: operation() });
+            }
+            return true;
+        }
+        // A comma and the end, too.
+        if self.text.len().saturating_add(entry.len()).saturating_add(2) > LIST_BYTES_MAX {
+            self.is_full = true;
+            self.left_out.push(NotOffered::TooMuch { operation: operation() });
+            return false;
+        }
+        self.tool.1 = of_tool;
+        if self.text.len() > 1 {
+            self.text.push(',');
+        }
+        self.text.push_str(&entry);
+        true
+    }
+
+    /// A JSON array; and the first operations that are not in it for want of room: of a tool, and of the list.
+    #[must_use]
+    pub fn finish(mut self) -> (String, Vec<NotOffered>) {
+        self.text.push(']');
+        (self.text, self.left_out)
+    }
 }
+
+/// Tools of which it is told that not all of their operations have room.
+const LEFT_OUT_MAX: usize = 64;
 
 fn entry(offer: &Offer, provider: Provider) -> Value {
     let Offer { name, operation, description, input, output: given, hints } = offer;
@@ -122,7 +164,11 @@ mod tests {
             output: json!({ "type": "integer" }),
             hints,
         };
-        let one = |provider| list(std::slice::from_ref(&offer), provider).tools.remove(0);
+        let one = |provider| {
+            let mut list = List::new(provider);
+            assert!(list.push(&offer));
+            serde_json::from_str::<Vec<Value>>(&list.finish().0).unwrap().remove(0)
+        };
         let object = json!({ "type": "object", "required": ["n"], "properties": { "n": { "enum": [1] } } });
         let result = json!({
             "type": "object", "properties": { "result": { "type": "integer" } }, "required": ["result"],
@@ -157,27 +203,57 @@ mod tests {
 
     #[test]
     fn a_list_ends_where_it_is_too_long() {
-        let offer = |at: usize, bytes: usize| Offer {
-            name: format!("t_o{at}"),
-            operation: Operation { tool: "t".to_owned(), operation: format!("o{at}") },
+        const TOOLS: usize = 1_000 << 10;
+        let offers: Vec<Offer> = (0..10).map(|at| offer(&format!("t{at}"), TOOLS)).chain([offer("u", 100)]).collect();
+        for provider in [Provider::Mcp, Provider::Openai, Provider::Anthropic, Provider::Gemini] {
+            let mut list = List::new(provider);
+            let taken: Vec<bool> = offers.iter().map(|offer| list.push(offer)).collect();
+            assert_eq!(
+                taken,
+                [[true; 8].as_slice(), &[false; 3]].concat(),
+                "it takes none behind the first that it has no room for"
+            );
+            let (text, left_out) = list.finish();
+            assert!(text.len() <= LIST_BYTES_MAX);
+            let tools: Vec<Value> = serde_json::from_str(&text).unwrap();
+            let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+            assert_eq!(names, ["t0_o", "t1_o", "t2_o", "t3_o", "t4_o", "t5_o", "t6_o", "t7_o"]);
+            assert_eq!(
+                left_out.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                [
+                    "`t8.o` and what comes after it are not offered to models: with it, the list of tools would have more than \
+                 8388608 bytes"
+                ]
+            );
+        }
+        assert_eq!(List::new(Provider::Mcp).finish(), ("[]".to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn a_tool_that_is_too_much_leaves_others_their_room() {
+        let mut list = List::new(Provider::Mcp);
+        let wide = [offer("a", 600 << 10), offer("a", 600 << 10), offer("a", 10)];
+        assert!(wide.iter().chain([&offer("b", 600 << 10), &offer("c", 10)]).all(|offer| list.push(offer)));
+        let (text, left_out) = list.finish();
+        let tools: Vec<Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(tools.iter().map(|tool| &tool["name"]).collect::<Vec<_>>(), ["a_o", "b_o", "c_o"]);
+        assert_eq!(
+            left_out.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "`a.o` and what the tool has behind it are not offered to models: with it, the tool's entries in the list would have \
+             more than 1048576 bytes"
+            ]
+        );
+    }
+
+    fn offer(tool: &str, bytes: usize) -> Offer {
+        Offer {
+            name: format!("{tool}_o"),
+            operation: Operation { tool: tool.to_owned(), operation: "o".to_owned() },
             description: "x".repeat(bytes),
             input: json!({ "type": "object" }),
             output: json!({ "type": "object" }),
             hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
-        };
-        let offers: Vec<Offer> =
-            (0..9).map(|at| offer(at, 1 << 20)).chain([offer(9, 100), offer(10, 1 << 20)]).collect();
-        for provider in [Provider::Mcp, Provider::Openai, Provider::Anthropic, Provider::Gemini] {
-            let Listed { tools, left_out } = list(&offers, provider);
-            let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-            assert_eq!(names, ["t_o0", "t_o1", "t_o2", "t_o3", "t_o4", "t_o5", "t_o6", "t_o9"]);
-            assert!(Value::from(tools).to_string().len() <= LIST_BYTES_MAX + 2);
-            let left: Vec<String> = left_out.iter().map(|why| why.operation().to_string()).collect();
-            assert_eq!(left, ["t.o7", "t.o8", "t.o10"]);
-            assert_eq!(
-                left_out[0].to_string(),
-                "`t.o7` is not offered to models: with it, the list of tools would have more than 8388608 bytes"
-            );
         }
     }
 }

@@ -230,6 +230,10 @@ impl Lowering<'_> {
                 // They refuse what fits the schema in them: lowered, that would be more.
                 "not" | "if" | "then" | "else" | "dependentSchemas" | "unevaluatedProperties" | "contentSchema" => {}
                 "maxContains" | "minContains" => {}
+                // Remarks: one that has what nobody sees, or what changes the order of the text, is left out, which narrows nothing.
+                "default" | "examples" | "contentMediaType" | "contentEncoding" | "$anchor" | "$dynamicAnchor"
+                | "$id"
+                    if steers(value) => {}
                 // The author's own remarks. `x-mcp-header` would have clients send an argument in a header as well, which nobody compares.
                 own if own.starts_with("x-") => {}
                 // Validators warn of one that they do not know, or refuse the whole schema.
@@ -326,6 +330,12 @@ fn length_of_keyword(key: &str, value: &Value) -> usize {
         "type" => name + 8 * length(value),
         _other => name + length(value),
     }
+}
+
+/// Whether its text would be shown otherwise than it stands.
+fn steers(value: &Value) -> bool {
+    let text = value.to_string();
+    output(&text) != text
 }
 
 /// The bytes of a value in JSON.

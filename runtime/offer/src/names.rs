@@ -1,9 +1,9 @@
 //! The one name by which a model has an operation: `TOOL_OPERATION`, or the policy's alias. Neither a tool's name nor an operation's has
 //! a `_`, so that two operations never have one name, but for an alias.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::list::LIST_BYTES_MAX;
+use crate::list::{LIST_BYTES_MAX, TOOL_BYTES_MAX};
 
 /// Most bytes of a name: interfaces of models take 64, and clients put their own before it.
 pub const NAME_BYTES_MAX: usize = 48;
@@ -27,16 +27,21 @@ pub enum NotOffered {
         /// How long.
         bytes: usize,
     },
-    /// Its alias is another operation's own name.
+    /// The policy has its name as another operation's alias.
     Taken {
         /// The operation.
         operation: Operation,
-        /// The alias.
+        /// The name.
         name: String,
     },
-    /// With it, a list of tools would be longer than [`LIST_BYTES_MAX`](crate::LIST_BYTES_MAX).
+    /// With it, its tool's entries in a list would be longer than [`TOOL_BYTES_MAX`](crate::TOOL_BYTES_MAX).
+    OfItsTool {
+        /// The first operation of the tool that is not in it.
+        operation: Operation,
+    },
+    /// With it, a list of tools would be longer than [`LIST_BYTES_MAX`](crate::LIST_BYTES_MAX): it ends there.
     TooMuch {
-        /// The operation.
+        /// The first operation that is not in it.
         operation: Operation,
     },
 }
@@ -52,7 +57,10 @@ impl NotOffered {
     #[must_use]
     pub const fn operation(&self) -> &Operation {
         match self {
-            Self::TooLong { operation, .. } | Self::Taken { operation, .. } | Self::TooMuch { operation } => operation,
+            Self::TooLong { operation, .. }
+            | Self::Taken { operation, .. }
+            | Self::OfItsTool { operation }
+            | Self::TooMuch { operation } => operation,
         }
     }
 
@@ -64,7 +72,7 @@ impl NotOffered {
                 let Operation { tool, operation } = operation;
                 Some(format!("[tools.{tool}] aliases = {{ {operation} = \"NAME\" }}"))
             }
-            Self::TooMuch { .. } => None,
+            Self::OfItsTool { .. } | Self::TooMuch { .. } => None,
         }
     }
 }
@@ -79,12 +87,18 @@ impl std::fmt::Display for NotOffered {
             Self::Taken { operation, name } => {
                 write!(
                     f,
-                    "`{operation}` is not offered to models: its alias `{name}` is another operation's own name"
+                    "`{operation}` is not offered to models: its name `{name}` is another operation's alias in the policy"
                 )?;
             }
+            Self::OfItsTool { operation } => write!(
+                f,
+                "`{operation}` and what the tool has behind it are not offered to models: with it, the tool's entries in the list would have \
+                 more than {TOOL_BYTES_MAX} bytes"
+            )?,
             Self::TooMuch { operation } => write!(
                 f,
-                "`{operation}` is not offered to models: with it, the list of tools would have more than {LIST_BYTES_MAX} bytes"
+                "`{operation}` and what comes after it are not offered to models: with it, the list of tools would have more than \
+                 {LIST_BYTES_MAX} bytes"
             )?,
         }
         self.line().map_or(Ok(()), |line| write!(f, "; add `{line}` to the policy"))
@@ -101,39 +115,46 @@ fn own_name(operation: &Operation) -> String {
 /// The name of each operation, or why it has none. Each operation is given once.
 #[must_use]
 pub fn offered(operations: &[Operation], aliases: &Aliases) -> Vec<(Operation, Result<String, NotOffered>)> {
-    let own: BTreeSet<String> =
-        operations.iter().filter(|operation| !aliases.contains_key(operation)).map(own_name).collect();
-    let name = |operation: &Operation| match aliases.get(operation) {
-        Some(alias) if own.contains(alias) => {
-            Err(NotOffered::Taken { operation: operation.clone(), name: alias.clone() })
-        }
-        Some(alias) => Ok(alias.clone()),
-        None => match own_name(operation) {
-            name if name.len() > NAME_BYTES_MAX => {
-                Err(NotOffered::TooLong { operation: operation.clone(), bytes: name.len() })
-            }
-            name => Ok(name),
-        },
-    };
-    operations.iter().map(|operation| (operation.clone(), name(operation))).collect()
+    operations.iter().map(|operation| (operation.clone(), name_of(operation, aliases))).collect()
 }
 
-/// The operation of a name, as [`offered`] gives it for all operations of which `has` says that they are there. Looks at two at most, and
-/// at none behind the one that it gives back.
+/// The name of an operation, or why it has none. What the policy calls an operation is no other one's name, whatever is installed: no tool
+/// that comes, or comes in another version, takes a name over.
+///
+/// # Errors
+///
+/// [`NotOffered`], but for [`NotOffered::TooMuch`].
+pub fn name_of(operation: &Operation, aliases: &Aliases) -> Result<String, NotOffered> {
+    if let Some(alias) = aliases.get(operation) {
+        return Ok(alias.clone());
+    }
+    let name = own_name(operation);
+    let (operation, bytes) = (operation.clone(), name.len());
+    if bytes > NAME_BYTES_MAX {
+        return Err(NotOffered::TooLong { operation, bytes });
+    }
+    if of_alias(&name, aliases).is_some() { Err(NotOffered::Taken { operation, name }) } else { Ok(name) }
+}
+
+fn of_alias<'a>(name: &str, aliases: &'a Aliases) -> Option<&'a Operation> {
+    aliases.iter().find(|(_, alias)| alias.as_str() == name).map(|(operation, _)| operation)
+}
+
+/// The operation of a name, as [`offered`] gives it for all operations of which `has` says that they are there. Looks at one at most.
 #[must_use]
 pub fn resolve(name: &str, aliases: &Aliases, has: impl Fn(&Operation) -> bool) -> Option<Operation> {
-    let own = name
-        .split_once('_')
-        .map(|(tool, operation)| Operation { tool: tool.to_owned(), operation: operation.to_owned() });
-    if let Some(own) = own.filter(|own| !aliases.contains_key(own) && has(own)) {
-        return (name.len() <= NAME_BYTES_MAX).then_some(own);
+    if let Some(operation) = of_alias(name, aliases) {
+        return has(operation).then(|| operation.clone());
     }
-    let aliased = aliases.iter().find(|(_, alias)| alias.as_str() == name);
-    aliased.map(|(operation, _)| operation.clone()).filter(|operation| has(operation))
+    let (tool, operation) = name.split_once('_').filter(|_| name.len() <= NAME_BYTES_MAX)?;
+    let own = Operation { tool: tool.to_owned(), operation: operation.to_owned() };
+    (!aliases.contains_key(&own) && has(&own)).then_some(own)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -147,8 +168,8 @@ mod tests {
         let long = operation(&"t".repeat(40), "operation");
         let (taker, taken) = (operation("a", "b"), operation("c", "d"));
         let aliases = Aliases::from([(taken.clone(), "a_b".to_owned())]);
-        let names = offered(&[long, taker.clone(), taken.clone()], &aliases);
-        assert_eq!(names[1], (taker, Ok("a_b".to_owned())));
+        let names = offered(&[long, taken.clone(), taker.clone()], &aliases);
+        assert_eq!(names[1], (taken.clone(), Ok("a_b".to_owned())));
         let said = |at: usize| names[at].1.as_ref().unwrap_err().to_string();
         let tool = "t".repeat(40);
         assert_eq!(
@@ -160,10 +181,13 @@ mod tests {
         );
         assert_eq!(
             said(2),
-            "`c.d` is not offered to models: its alias `a_b` is another operation's own name; add `[tools.c] aliases = { d = \
-             \"NAME\" }` to the policy"
+            "`a.b` is not offered to models: its name `a_b` is another operation's alias in the policy; add `[tools.a] aliases = \
+             { b = \"NAME\" }` to the policy"
         );
-        // Where the other one is called otherwise, or is not there, the name is free.
+        // Whatever comes: what the policy calls an operation leads to that one, or to none.
+        assert_eq!(resolve("a_b", &aliases, |_| true), Some(taken.clone()));
+        assert_eq!(resolve("a_b", &aliases, |operation| *operation == taker), None);
+        // Both have a name where the policy has one for each.
         let aliases = Aliases::from([(taken.clone(), "a_b".to_owned()), (operation("a", "b"), "x".to_owned())]);
         let names = offered(&[operation("a", "b"), taken.clone()], &aliases);
         assert_eq!(names.map(|(_, name)| name.unwrap()), ["x", "a_b"]);

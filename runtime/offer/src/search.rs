@@ -4,6 +4,9 @@
 //! Finding is simple, and the same for the same list: whole words and beginnings of words, in names and descriptions. A description is
 //! its author's, so that an author can have a tool found; what the tool may do does not follow from that.
 
+use std::borrow::Borrow;
+use std::cmp::Reverse;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -75,18 +78,16 @@ pub fn through<'a>(name: &str, arguments: &'a str) -> Option<Result<Through<'a>,
     }
 }
 
-/// The two tools, as MCP lists tools. What calls one can do what any of them can.
+/// The two tools, as MCP lists tools, where the operations that are offered have these hints. What calls one can do what any of them can.
 #[must_use]
-pub fn list_of_two(offers: &[Offer]) -> [Value; 2] {
-    let all = |says: fn(&Hints) -> bool| offers.iter().all(|offer| says(&offer.hints));
-    let any = |says: fn(&Hints) -> bool| offers.iter().any(|offer| says(&offer.hints));
-    let hints = Hints {
-        read_only: all(|hints| hints.read_only),
-        destructive: any(|hints| hints.destructive),
-        idempotent: all(|hints| hints.idempotent),
-        open_world: any(|hints| hints.open_world),
-    };
+pub fn list_of_two(offered: impl IntoIterator<Item = Hints>) -> [Value; 2] {
     let nothing = Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
+    let hints = offered.into_iter().fold(nothing, |all, one| Hints {
+        read_only: all.read_only && one.read_only,
+        destructive: all.destructive || one.destructive,
+        idempotent: all.idempotent && one.idempotent,
+        open_world: all.open_world || one.open_world,
+    });
     let find = json!({
         "name": FIND,
         "title": "Find a tool",
@@ -120,18 +121,33 @@ pub fn list_of_two(offers: &[Offer]) -> [Value; 2] {
 }
 
 /// The tools that fit the words best, the best first: an object with their names, descriptions and input schemas, as many as
-/// [`FOUND_BYTES_MAX`] lets in.
+/// [`FOUND_BYTES_MAX`] lets in. Of the offers no more are held than the answer has.
 #[must_use]
-pub fn find(offers: &[Offer], query: &str, limit: usize) -> Value {
+pub fn find<O: Borrow<Offer>>(offers: impl IntoIterator<Item = O>, query: &str, limit: usize) -> Value {
     let mut wanted: Vec<String> = words(query).take(QUERY_WORDS_MAX).collect();
     wanted.sort();
     wanted.dedup();
-    let scored = offers.iter().map(|offer| (score(offer, &wanted), offer));
-    let mut fitting: Vec<(u32, &Offer)> = scored.filter(|(score, _)| wanted.is_empty() || *score > 0).collect();
-    fitting.sort_by(|(one, first), (other, second)| other.cmp(one).then_with(|| first.name.cmp(&second.name)));
+    let (mut best, mut fitting, mut of) = (Vec::<(u32, O)>::new(), 0_usize, 0_usize);
+    for offer in offers {
+        of += 1;
+        let score = score(offer.borrow(), &wanted);
+        if score == 0 && !wanted.is_empty() {
+            continue;
+        }
+        fitting += 1;
+        let is_before = |(other, before): &(u32, O)| {
+            (Reverse(*other), &before.borrow().name) <= (Reverse(score), &offer.borrow().name)
+        };
+        let place = best.partition_point(is_before);
+        if place < limit {
+            best.insert(place, (score, offer));
+            best.truncate(limit);
+        }
+    }
     let mut left = FOUND_BYTES_MAX;
     let mut tools = Vec::new();
-    for (_score, offer) in fitting.iter().take(limit) {
+    for (_score, offer) in &best {
+        let offer = offer.borrow();
         let entry = json!({
             "name": offer.name,
             "description": cut(&output(&offer.description)),
@@ -142,7 +158,7 @@ pub fn find(offers: &[Offer], query: &str, limit: usize) -> Value {
         left = left.saturating_sub(length(&entry));
         tools.push(entry);
     }
-    json!({ "tools": tools, "found": fitting.len(), "of": offers.len() })
+    json!({ "tools": tools, "found": fitting, "of": of })
 }
 
 /// How well an operation fits: a name says more than a description, a whole word more than a beginning.
@@ -273,12 +289,12 @@ mod tests {
     #[test]
     fn a_list_of_two_is_short_and_true() {
         let mut offers: Vec<Offer> = (0..1_000).map(|n| offer(&format!("tool-{n}_run"), "Does something.")).collect();
-        let [find, call] = list_of_two(&offers);
+        let [find, call] = list_of_two(offers.iter().map(|offer| offer.hints));
         let length = json!({ "tools": [find, call] }).to_string().len();
         assert!(length <= 1_500, "{length}");
         assert_eq!(call["annotations"], READ.annotations());
         offers[500].hints = Hints { read_only: false, destructive: true, idempotent: false, open_world: false };
-        let [find, call] = list_of_two(&offers);
+        let [find, call] = list_of_two(offers.iter().map(|offer| offer.hints));
         assert_eq!(call["annotations"], offers[500].hints.annotations(), "the worst of all");
         assert_eq!(find["annotations"], READ.annotations());
     }

@@ -31,11 +31,11 @@ use tollgate_authority::has_other_name;
 use tollgate_config::ToolName;
 use tollgate_engine::Engine;
 use tollgate_engine::artifact::{
-    Artifact, ArtifactError, ArtifactKey, STORED_BYTES_MAX, TOLD_BYTES_MAX, open_operations,
+    Artifact, ArtifactError, ArtifactKey, EngineHash, START_BYTES, STORED_BYTES_MAX, TOLD_BYTES_MAX, open_operations,
 };
 use tollgate_engine::operations::OperationTexts;
 
-pub use self::damage::Damage;
+pub use self::damage::{Damage, Foreign};
 use self::record::{DIGEST_PREFIX, RECORD_BYTES_MAX, hex_of};
 pub use self::record::{Installed, IsCurrent, Record, RecordError, VERSIONS_MAX, short};
 pub use self::selector::{Choice, ChoiceError, DIGITS_MIN, Selector, SelectorError};
@@ -95,6 +95,12 @@ pub enum FindError {
     #[error("its record `{}` has another name (a hard link), by which somebody could change it", path.display())]
     OtherName {
         /// The record.
+        path: PathBuf,
+    },
+    /// Something else than a file has the name of its record: a folder, or a link that leads nowhere.
+    #[error("`{}` has the name of its record, and is no file", path.display())]
+    NoFile {
+        /// What it is.
         path: PathBuf,
     },
     /// It lies where a version of before put it.
@@ -158,8 +164,7 @@ impl Registry {
         let unreadable = |source| FindError::Unreadable { path: path.clone(), source };
         let file = match files::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return self.of_before(&name),
-            Err(error) => return Err(unreadable(error)),
+            Err(error) => return self.without_file(&name, path, error),
         };
         let metadata = file.metadata().map_err(unreadable)?;
         if has_other_name(&metadata) {
@@ -175,6 +180,22 @@ impl Registry {
         let record = Record::parse(&text).map_err(|source| FindError::NoRecord { path: path.clone(), source })?;
         let installed = selector.choose(&record)?.clone();
         Ok(Some(InstalledTool { name, installed, record, stamp: Stamp::of(&metadata), tools: self.folder.clone() }))
+    }
+
+    /// What is installed under a name whose record cannot be opened.
+    fn without_file(
+        &self,
+        name: &ToolName,
+        path: PathBuf,
+        error: io::Error,
+    ) -> Result<Option<InstalledTool>, FindError> {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let is_no_file = if is_missing { is_link(&path) } else { is_no_file(&path) };
+        match is_missing {
+            _ if is_no_file => Err(FindError::NoFile { path }),
+            true => self.of_before(name),
+            false => Err(FindError::Unreadable { path, source: error }),
+        }
     }
 
     /// What a version of before installed, which kept each tool in a folder of its name.
@@ -196,8 +217,8 @@ impl Registry {
         }
     }
 
-    /// The names of all tools, in order; also of those whose record is damaged, or that a version of before installed. No record is
-    /// read.
+    /// The names of all tools, in order; also of those whose record is damaged or no file, or that a version of before installed. No
+    /// record is read.
     ///
     /// # Errors
     ///
@@ -207,9 +228,9 @@ impl Registry {
         for entry in entries(&self.folder)? {
             let (entry, kind) = entry?;
             let Some(text) = entry.to_str() else { continue };
-            let name = if kind.is_dir() { Some(text) } else { text.strip_suffix(RECORD) };
-            let name: Option<ToolName> = name.and_then(|name| name.parse().ok());
-            names.extend(name.filter(|name| !kind.is_dir() || is_of_before(&self.folder_of_before(name))));
+            let of_record: Option<ToolName> = text.strip_suffix(RECORD).and_then(|name| name.parse().ok());
+            let is_of_before = |name: &ToolName| kind.is_dir() && is_of_before(&self.folder_of_before(name));
+            names.extend(of_record.or_else(|| text.parse().ok().filter(is_of_before)));
         }
         names.sort_unstable();
         names.dedup();
@@ -315,6 +336,20 @@ impl InstalledTool {
         artifact_in(&self.folder(), self.installed.component, key, engine)
     }
 
+    /// Whether the artifact was compiled for this engine, by its start alone: [`InstalledTool::artifact`] may refuse it all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`StoredError`], but for [`StoredError::OtherOperations`].
+    pub fn fits(&self, engine: EngineHash) -> Result<(), StoredError> {
+        let file = files::open(&self.artifact_file())?;
+        let length = file.metadata()?.len();
+        let mut start = Vec::with_capacity(START_BYTES);
+        file.take(START_BYTES as u64).read_to_end(&mut start)?;
+        let is_told = Artifact::begins_as(&start, length, self.installed.component, engine)?;
+        if is_told { Ok(()) } else { Err(StoredError::Untold) }
+    }
+
     /// What it can be called for, without reading its code.
     ///
     /// # Errors
@@ -384,6 +419,15 @@ fn folder_of(tools: &Path, component: Digest) -> PathBuf {
 /// The digest of these digits.
 fn digest_of(hex: &str) -> Option<Digest> {
     format!("{DIGEST_PREFIX}{hex}").parse().ok()
+}
+
+/// Whether something is there that is no file, nor a link to one.
+fn is_no_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| !there.is_file())
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink())
 }
 
 /// Whether a name is that of what a writer has not finished.

@@ -9,6 +9,8 @@
 use serde::{Deserialize, Serialize};
 use tollgate_audit::Digest;
 
+use super::selector::DIGITS_MIN;
+
 /// One installed version of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,6 +206,15 @@ impl Record {
         Some(Self { versions: self.versions.clone(), current, before })
     }
 
+    /// The record where the version of `component` came from elsewhere. None if that is not there.
+    #[must_use]
+    pub fn with_from(&self, component: Digest, from: &str) -> Option<Self> {
+        let mut record = self.clone();
+        let version = record.versions.iter_mut().find(|installed| installed.component == component)?;
+        version.from = Some(from.to_owned());
+        Some(record)
+    }
+
     /// The record without the version of `component`; `None` if it has no other.
     ///
     /// # Errors
@@ -238,13 +249,10 @@ pub const VERSIONS_MAX: usize = 32;
 /// Largest record that is read: paths have at most 4,096 bytes, and JSON may need six for one.
 pub(super) const RECORD_BYTES_MAX: u64 = VERSIONS_MAX as u64 * (6 * 4096 + 1024);
 
-/// Digits of a digest that people compare.
-const DIGITS_SHOWN: usize = 12;
-
-/// The start of a digest, for people.
+/// The start of a digest, for people: as much of it as selects a version.
 #[must_use]
 pub fn short(digest: Digest) -> String {
-    digest.to_string().chars().take(DIGEST_PREFIX.len() + DIGITS_SHOWN).collect()
+    digest.to_string().chars().take(DIGEST_PREFIX.len() + DIGITS_MIN).collect()
 }
 
 #[cfg(test)]
@@ -307,8 +315,24 @@ pub(super) mod tests {
         assert_eq!(two.rolled_back(Digest([2; 32])), Some(two.clone()));
         assert_eq!(two.rolled_back(Digest([3; 32])), None);
         assert_eq!(one.without(Digest([1; 32])), Ok(None));
-        assert_eq!(two.without(Digest([2; 32])), Err(IsCurrent { version: "0.2.0 sha256:020202020202".to_owned() }));
+        assert_eq!(
+            two.without(Digest([2; 32])),
+            Err(IsCurrent { version: "0.2.0 sha256:0202020202020202".to_owned() })
+        );
         assert_eq!(numbers(&two.without(Digest([1; 32])).unwrap().unwrap()), (vec![2], 2, None));
+    }
+
+    #[test]
+    fn where_a_version_came_from_is_said_anew() {
+        let one = Record::with(None, installed("0.1.0", 1)).0;
+        let two = Record::with(Some(one), installed("0.2.0", 2)).0;
+        let moved = two.with_from(Digest([1; 32]), "/new/a.wasm").unwrap();
+        let from = |record: &Record| -> Vec<String> {
+            record.versions().iter().map(|version| version.from.clone().unwrap()).collect()
+        };
+        assert_eq!(from(&moved), ["/new/a.wasm", "/src/a.wasm"]);
+        assert_eq!(moved.with_from(Digest([1; 32]), "/src/a.wasm"), Some(two.clone()), "and nothing else");
+        assert_eq!(two.with_from(Digest([3; 32]), "/new/a.wasm"), None);
     }
 
     #[test]

@@ -140,8 +140,8 @@ fn listed(versions: &[String]) -> String {
     versions.join(", ")
 }
 
-/// Fewest digits of a digest that select a version.
-pub const DIGITS_MIN: usize = 8;
+/// Fewest digits of a digest that select a version: whoever makes components tries fewer until another one has them, too.
+pub const DIGITS_MIN: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -165,7 +165,7 @@ mod tests {
         let all = "03".repeat(32);
         assert_eq!(chosen("a"), Ok(3), "the current one");
         assert_eq!(chosen("a@0.2.0"), Ok(3));
-        assert_eq!(chosen("a@sha256:02020202"), Ok(2));
+        assert_eq!(chosen("a@sha256:0202020202020202"), Ok(2));
         assert_eq!(chosen(&format!("a@sha256:{all}")), Ok(3));
         let [one, two] = ["01", "02"].map(|digits| format!("0.1.0 sha256:{}", digits.repeat(32)));
         let several = format!("`0.1.0` is several installed versions of `a`: {one}, {two}");
@@ -173,8 +173,11 @@ mod tests {
         assert!(
             chosen("a@1.0.0").unwrap_err().starts_with("no version `1.0.0` of `a` is installed; there are: 0.1.0 sh")
         );
-        assert!(chosen("a@sha256:07070707").is_err());
-        for wrong in ["a@", "a@latest", "a@sha256:0202020", "a@sha256:0202020G", "a@0.1.0@0.1.0", "A@0.1.0", "@0.1.0"] {
+        assert!(
+            chosen("a@sha256:0707070707070707").unwrap_err().starts_with("no version `sha256:0707070707070707` of `a`")
+        );
+        let digits = ["a@sha256:020202020202020", "a@sha256:020202020202020G", "a@sha256:02020202"];
+        for wrong in ["a@", "a@latest", "a@0.1.0@0.1.0", "A@0.1.0", "@0.1.0"].into_iter().chain(digits) {
             assert!(wrong.parse::<Selector>().is_err(), "{wrong}");
         }
         assert!(format!("a@sha256:{all}0").parse::<Selector>().is_err());

@@ -222,7 +222,7 @@ fn a_tool_of_before_may_be_called_as_a_lock() {
     }
     install(&registry, "a-tool", FIRST);
     assert_eq!(names(&registry), ["a-tool", "lock", "unfinished"]);
-    install(&registry, "lock", SECOND);
+    registry.write().unwrap().move_here(&name("lock"), SECOND).unwrap();
     registry.write().unwrap().remove(&name("unfinished"), None).unwrap();
     assert_eq!(names(&registry), ["a-tool", "lock"]);
     assert!(registry.foreign().unwrap().is_empty());
@@ -240,8 +240,8 @@ fn what_is_none_of_ours_is_named_and_stays() {
     let own = tool(&registry, "a-tool").folder().join("README");
     fs::write(&own, "").unwrap();
     let foreign = ["No Tool", "No Tool.json", "components.sha256/file", "file", "notes"];
-    let mut foreign: Vec<PathBuf> = foreign.iter().map(|path| registry.folder().join(path)).collect();
-    foreign.push(own);
+    let foreign = foreign.iter().map(|path| registry.folder().join(path)).chain([own]);
+    let mut foreign: Vec<Foreign> = foreign.map(|path| Foreign { path, is_in_the_way: false }).collect();
     foreign.sort_unstable();
     assert_eq!(registry.foreign().unwrap(), foreign);
     registry.write().unwrap().sweep().unwrap();
@@ -250,7 +250,7 @@ fn what_is_none_of_ours_is_named_and_stays() {
 }
 
 #[test]
-fn a_tool_of_a_version_of_before_is_named_replaced_and_removed() {
+fn a_tool_of_a_version_of_before_is_named_moved_and_removed() {
     let (_around, registry) = registry();
     let make = || {
         let folder = registry.folder().join("a-tool");
@@ -262,7 +262,11 @@ fn a_tool_of_a_version_of_before_is_named_replaced_and_removed() {
     assert_eq!(names(&registry), ["a-tool"]);
     assert!(matches!(registry.find(&name("a-tool")), Err(FindError::Older { folder: found }) if found == folder));
     assert_eq!(registry.stamp(&name("a-tool")).unwrap(), None);
-    install(&registry, "a-tool", FIRST);
+    let before = files_below(registry.folder());
+    let refused = registry.write().unwrap().install(&name("a-tool"), FIRST).unwrap_err();
+    assert!(matches!(refused, RemoveError::Find(FindError::Older { .. })), "{refused:?}");
+    assert_eq!(files_below(registry.folder()), before, "it is not replaced unasked");
+    registry.write().unwrap().move_here(&name("a-tool"), FIRST).unwrap();
     assert!(!folder.exists());
     registry.write().unwrap().remove(&name("a-tool"), None).unwrap();
     make();
@@ -307,4 +311,94 @@ fn writers_wait_for_each_other_and_readers_for_nobody() {
     drop(writer);
     assert_eq!(second.join().unwrap().before.unwrap().version, "0.1.0");
     assert_eq!(tool(&registry, "a-tool").installed.version, "0.2.0");
+}
+
+/// It is told by the tool's name, nobody takes it away, and the others are as they were.
+#[test]
+fn what_is_no_file_in_the_place_of_a_record_is_told_by_its_tool() {
+    let (_around, registry) = registry();
+    install(&registry, "a-tool", FIRST);
+    let path = registry.record_file(&name("b-tool"));
+    for kind in ["folder", "link", "fifo"] {
+        match kind {
+            "folder" => fs::create_dir(&path).unwrap(),
+            "link" => std::os::unix::fs::symlink("nowhere", &path).unwrap(),
+            _fifo => {
+                let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+                rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+            }
+        }
+        assert_eq!(names(&registry), ["a-tool", "b-tool"], "{kind}");
+        let found = registry.find(&name("b-tool"));
+        assert!(matches!(&found, Err(FindError::NoFile { path: found }) if *found == path), "{kind}: {found:?}");
+        assert!(registry.foreign().unwrap().is_empty(), "{kind}");
+        let refused = registry.write().unwrap().install(&name("b-tool"), SECOND).unwrap_err();
+        assert!(matches!(refused, RemoveError::Find(FindError::NoFile { .. })), "{kind}: {refused:?}");
+        assert!(path.symlink_metadata().is_ok(), "{kind}");
+        install(&registry, "a-tool", FIRST);
+        assert_eq!(fs::read(tool(&registry, "a-tool").component()).unwrap(), b"one");
+        if kind == "folder" {
+            let kept = path.join("of-somebody");
+            fs::write(&kept, "").unwrap();
+            let refused = registry.write().unwrap().remove(&name("b-tool"), None).unwrap_err();
+            assert!(matches!(refused, RemoveError::Find(FindError::NoFile { .. })), "{refused:?}");
+            assert!(kept.exists());
+            fs::remove_dir_all(&path).unwrap();
+        } else {
+            registry.write().unwrap().remove(&name("b-tool"), None).unwrap();
+            assert!(path.symlink_metadata().is_err(), "{kind}");
+        }
+    }
+    assert_eq!(names(&registry), ["a-tool"]);
+}
+
+#[test]
+fn what_has_a_name_of_ours_and_is_of_another_kind_is_in_the_way() {
+    let (_around, registry) = registry();
+    install(&registry, "a-tool", FIRST);
+    for own in [UNFINISHED, COMPONENTS, "components.sha256/HEX", LOCK] {
+        let path = registry.folder().join(own.replace("HEX", &hex_of(Digest::of(b"two"))));
+        let aside = path.with_file_name("aside");
+        fs::rename(&path, &aside).ok();
+        if own.starts_with(COMPONENTS) {
+            fs::write(&path, "").unwrap();
+        } else {
+            fs::create_dir(&path).unwrap();
+        }
+        let foreign: Vec<Foreign> =
+            registry.foreign().unwrap().into_iter().filter(|foreign| foreign.path != aside).collect();
+        assert_eq!(foreign, [Foreign { path: path.clone(), is_in_the_way: true }]);
+        let refused = match registry.write() {
+            Ok(writer) => writer.install(&name("a-tool"), SECOND).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(refused.starts_with(&format!("`{}` is in the way: ", path.display())), "{own}: {refused}");
+        if path.is_dir() {
+            fs::remove_dir(&path).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+        fs::rename(&aside, &path).ok();
+        assert_eq!(tool(&registry, "a-tool").installed.version, "0.1.0");
+    }
+    install(&registry, "a-tool", SECOND);
+}
+
+#[test]
+fn where_a_version_comes_from_is_written_into_its_record_alone() {
+    let (_around, registry) = registry();
+    install(&registry, "a-tool", FIRST);
+    let whole = files_below(registry.folder());
+    let set = |component: &[u8], from: &str| {
+        registry.write().unwrap().set_from(&name("a-tool"), Digest::of(component), from).unwrap()
+    };
+    assert_eq!(set(b"two", "/new.wasm"), None);
+    assert!(set(b"one", "/new.wasm").is_some());
+    let mut changed = files_below(registry.folder());
+    assert_eq!(tool(&registry, "a-tool").installed.from.as_deref(), Some("/new.wasm"));
+    assert!(set(b"one", "/src/a.wasm").is_some());
+    assert_eq!(files_below(registry.folder()), whole);
+    let record = registry.record_file(&name("a-tool"));
+    changed.insert(record.clone(), whole[&record].clone());
+    assert_eq!(changed, whole, "nothing else was written");
 }

@@ -14,7 +14,7 @@ use tollgate_config::ToolName;
 use super::record::{Installed, IsCurrent, Record, RecordError};
 use super::{
     ARTIFACT, COMPONENT, FindError, LOCK, MANIFEST, OPERATIONS, Registry, UNFINISHED, digest_of, entries, folder_of,
-    is_hidden, is_of_before, manifest_name,
+    is_hidden, is_link, is_of_before, manifest_name,
 };
 
 /// Whoever may change what is installed, until it is dropped.
@@ -81,7 +81,8 @@ impl Writer {
         files::make_folder(&registry.folder)?;
         let mut options = OpenOptions::new();
         let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let lock = lock.open(registry.folder.join(LOCK))?;
+        let path = registry.folder.join(LOCK);
+        let lock = unless_in_the_way(&path, lock.open(&path))?;
         lock.lock()?;
         let mut writer = Self { registry, is_behind: false, _lock: lock };
         if writer.registry.folder.join(UNFINISHED).try_exists()? {
@@ -97,16 +98,32 @@ impl Writer {
     /// # Errors
     ///
     /// Something cannot be written; then what is installed is as it was, unless the last of it, which brings the change to disk, failed.
-    /// A record of another format is not replaced.
+    /// A record of another format is not replaced, nor what a version of before installed.
     pub fn install(&self, name: &ToolName, new: New<'_>) -> Result<Done, RemoveError> {
         // What cannot be read is what an installation mends: nothing of it is gone on with.
         let old = match self.registry.find(name) {
             Ok(tool) => tool.map(|tool| tool.record),
             // A newer version of Tollgate wrote it, and reads it.
             Err(error @ FindError::NoRecord { source: RecordError::Format { .. }, .. }) => return Err(error.into()),
-            Err(FindError::Older { .. } | FindError::NoRecord { .. } | FindError::OtherName { .. }) => None,
+            Err(FindError::NoRecord { .. } | FindError::OtherName { .. }) => None,
             Err(error) => return Err(error.into()),
         };
+        self.put_new(name, old, new)
+    }
+
+    /// Installs a tool in the place of what a version of before installed under its name, if anything of that is still there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Writer::install`].
+    pub fn move_here(&self, name: &ToolName, new: New<'_>) -> Result<Done, RemoveError> {
+        match self.registry.find(name) {
+            Err(FindError::Older { .. }) => self.put_new(name, None, new),
+            Ok(_) | Err(_) => self.install(name, new),
+        }
+    }
+
+    fn put_new(&self, name: &ToolName, old: Option<Record>, new: New<'_>) -> Result<Done, RemoveError> {
         self.begin()?;
         let installed = self.place(new)?;
         let before =
@@ -140,6 +157,22 @@ impl Writer {
         Ok(Some(record))
     }
 
+    /// Says anew where a version came from, as an absolute path: `None` if it is not installed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Writer::install`].
+    pub fn set_from(&self, name: &ToolName, component: Digest, from: &str) -> Result<Option<Record>, RemoveError> {
+        let Some(tool) = self.registry.find(name)? else { return Ok(None) };
+        let Some(record) = tool.record.with_from(component, from) else { return Ok(None) };
+        if record != tool.record {
+            self.begin()?;
+            self.put(name, &record)?;
+            self.is_finished();
+        }
+        Ok(Some(record))
+    }
+
     /// Removes a version of a tool, or all of them. Says why something of it is still there, as [`Done::left`] does.
     ///
     /// # Errors
@@ -153,6 +186,11 @@ impl Writer {
                 tool.record.without(component)?
             }
         };
+        // Whose folder it is, nobody here knows.
+        let path = self.registry.record_file(name);
+        if path.is_dir() && !is_link(&path) {
+            return Err(FindError::NoFile { path }.into());
+        }
         // A full disk takes no new file, and gets room by this. Without it, what a kill leaves stays until the next sweep.
         self.begin().ok();
         match left {
@@ -160,7 +198,7 @@ impl Writer {
             None => {
                 // What a version of before left would be found in its place.
                 self.hide_folder_of_before(name)?;
-                remove_if_there(&self.registry.record_file(name))?;
+                remove_if_there(&path)?;
                 files::sync_folder(&self.registry.folder)?;
             }
         }
@@ -250,7 +288,8 @@ impl Writer {
     /// Whatever is left from here on is swept away by the next writer.
     fn begin(&self) -> io::Result<()> {
         let path = self.registry.folder.join(UNFINISHED);
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
+        let begun = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        unless_in_the_way(&path, begun.map(drop))
     }
 
     /// After a change was made, which a failure to clean up does not undo: why something is left, and then the next writer tries again.
@@ -286,13 +325,15 @@ impl Writer {
             contents.iter().try_for_each(|(name, bytes)| has_bytes(&folder, name, bytes))?;
         } else {
             if !components.is_dir() {
-                files::make_folder(&components)?;
+                unless_in_the_way(&components, files::make_folder(&components))?;
                 files::sync_folder(&self.registry.folder)?;
             }
             let hidden = files::hidden_name(&components)?;
             files::make_folder(&hidden)?;
             let written = contents.iter().try_for_each(|(name, bytes)| files::write_new(&hidden.join(name), bytes));
-            let placed = written.and_then(|()| files::sync_folder(&hidden)).and_then(|()| fs::rename(&hidden, &folder));
+            let placed = written
+                .and_then(|()| files::sync_folder(&hidden))
+                .and_then(|()| unless_in_the_way(&folder, fs::rename(&hidden, &folder)));
             if let Err(error) = placed {
                 // A disk that is full would stay so.
                 fs::remove_dir_all(&hidden).ok();
@@ -342,7 +383,7 @@ fn has_bytes(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
         }
         Ok(files::read(&path, bytes.len() as u64)? == bytes)
     };
-    if is_there().unwrap_or(false) { Ok(()) } else { files::write(folder, name, bytes) }
+    if is_there().unwrap_or(false) { Ok(()) } else { unless_in_the_way(&path, files::write(folder, name, bytes)) }
 }
 
 /// Takes away what is left of writers that were killed, and manifests that no record names.
@@ -366,6 +407,17 @@ fn remove_all(path: &Path, kind: fs::FileType) -> io::Result<()> {
 /// The same, where an error names the path.
 fn named(path: &Path, done: io::Result<()>) -> io::Result<()> {
     done.map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
+}
+
+/// The same, where an error names the path if something of another kind stands there.
+fn unless_in_the_way<T>(path: &Path, done: io::Result<T>) -> io::Result<T> {
+    done.map_err(|error| {
+        let is_in_the_way = matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::NotADirectory);
+        if !is_in_the_way {
+            return error;
+        }
+        io::Error::new(error.kind(), format!("`{}` is in the way: {error}", path.display()))
+    })
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! One entry as one line: for people, or as JSON for `jq`. Texts of guests and agents must never steer a terminal.
 
 use serde_json::Value;
-use tollgate_audit::{Adoption, Call, CallEnd, CallId, Claims, Entry, LeafIndex, Reload, Text};
+use tollgate_audit::{Adoption, Call, CallEnd, CallId, Claims, Entry, LeafIndex, Reload};
 use tollgate_report::Context;
 use tollgate_wasi_proxy::UNNAMEABLE;
 
@@ -32,7 +32,7 @@ pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Co
             short(call.call),
             call.tool.as_str(),
             call.version.as_str(),
-            call.operation.as_str(),
+            word(call.operation.as_str()),
             asked_by(call)
         ),
         Entry::Intent(intent) => {
@@ -147,7 +147,7 @@ fn kernel_layer(entry: &Entry<'_>) -> String {
 /// The decision that an action followed, so that one leads to the other.
 fn decided_by(context: Option<&Context>) -> String {
     let decision = context.and_then(|context| context.claims.decision.as_ref());
-    decision.map(|decision| format!(" decision={}", word(decision))).unwrap_or_default()
+    decision.map(|decision| format!(" decision={}", word(decision.as_str()))).unwrap_or_default()
 }
 
 /// Who asks, what was proven first. Only a request says which decision or trace a call is for: no mark tells that.
@@ -162,13 +162,12 @@ fn asked_by(call: &Call<'_>) -> String {
         ("decision", decision, ""),
         ("trace", trace, ""),
     ];
-    named.iter().filter_map(|(name, id, mark)| Some(format!(" {name}={}{mark}", word(id.as_ref()?)))).collect()
+    named.iter().filter_map(|(name, id, mark)| Some(format!(" {name}={}{mark}", word(id.as_ref()?.as_str())))).collect()
 }
 
 /// A text of somebody else as one word, in quotes where it could be taken for more than that: for another field, or for a mark.
-fn word(text: &Text<'_>) -> String {
-    let text = text.as_str();
-    let is_word = !text.is_empty() && !text.contains(|char: char| char.is_whitespace() || "\"()".contains(char));
+fn word(text: &str) -> String {
+    let is_word = !text.is_empty() && !text.contains(|char: char| char.is_whitespace() || "\"()[]=".contains(char));
     if is_word { text.to_owned() } else { Value::from(text).to_string() }
 }
 
@@ -187,7 +186,7 @@ fn function(name: &str) -> &str {
 fn facts(entry: &Entry<'_>) -> String {
     let json = entry.to_json();
     let Some(Value::Object(facts)) = json.get("facts") else { return String::new() };
-    let texts = facts.iter().filter_map(|(name, value)| Some(format!(" {name}={}", value.as_str()?)));
+    let texts = facts.iter().filter_map(|(name, value)| Some(format!(" {name}={}", word(value.as_str()?))));
     texts.collect()
 }
 

@@ -13,7 +13,7 @@ use super::super::{compiled, config, load, operator, output, progress, which};
 use tollgate::artifact::{Artifact, ArtifactError, ArtifactKey, STORED_BYTES_MAX, seal_operations};
 use tollgate::engine::Engine;
 use tollgate::error::with_causes;
-use tollgate::registry::{Damage, FindError, InstalledTool, RecordError, Registry, files_of_before};
+use tollgate::registry::{Damage, FindError, Foreign, InstalledTool, RecordError, Registry, Writer, files_of_before};
 use tollgate_audit::Digest;
 use tollgate_authority::{files, has_other_name};
 
@@ -39,7 +39,7 @@ pub(super) struct Stored {
     whole: usize,
     damaged: Vec<Damaged>,
     /// What Tollgate put nowhere.
-    foreign: Vec<PathBuf>,
+    foreign: Vec<Foreign>,
     /// Why nothing more is known.
     unknown: Option<String>,
     /// Whether a command was killed that changed what is installed.
@@ -62,7 +62,12 @@ impl Stored {
 
     /// Whether all that is installed can be called.
     pub(super) fn is_whole(&self) -> bool {
-        self.damaged.is_empty() && self.unknown.is_none()
+        self.damaged.is_empty() && self.unknown.is_none() && !self.foreign.iter().any(|foreign| foreign.is_in_the_way)
+    }
+
+    fn foreign(&self, is_in_the_way: bool) -> Vec<&Path> {
+        let those = self.foreign.iter().filter(|foreign| foreign.is_in_the_way == is_in_the_way);
+        those.map(|foreign| &*foreign.path).collect()
     }
 
     pub(super) fn json(&self) -> Value {
@@ -73,7 +78,8 @@ impl Stored {
         json!({
             "whole": self.whole,
             "damaged": damaged.collect::<Vec<_>>(),
-            "foreign": self.foreign.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+            "foreign": self.foreign(false),
+            "in_the_way": self.foreign(true),
             "unknown": self.unknown,
             "unfinished": self.is_unfinished,
         })
@@ -90,7 +96,14 @@ impl Stored {
             line("no", &format!("{name}{version}: {}", what.join("; ")));
             line("", help);
         }
-        for path in &self.foreign {
+        for path in self.foreign(true) {
+            line(
+                "no",
+                &format!("`{}` has the name of something of Tollgate's, and is of another kind", path.display()),
+            );
+            line("", &which::move_away(path, "tollgate doctor --fix"));
+        }
+        for path in self.foreign(false) {
             line("note", &format!("`{}` is nothing of Tollgate's", path.display()));
         }
         if self.is_unfinished {
@@ -144,7 +157,14 @@ impl Stored {
             self.whole += 1;
             return;
         }
-        let help = if damage.iter().all(Damage::is_mended_by_compiling) {
+        let in_the_way = damage.iter().find_map(Damage::in_the_way);
+        let is_compiled = |damage: &Damage| {
+            damage.is_mended_by_compiling() || damage.in_the_way().is_some_and(|(_, is_made)| is_made)
+        };
+        let help = if let Some((path, _)) = in_the_way {
+            let again = format!("tollgate install PATH --name {}", tool.name);
+            which::move_away(path, if damage.iter().all(is_compiled) { "tollgate doctor --fix" } else { &again })
+        } else if damage.iter().all(is_compiled) {
             "`tollgate doctor --fix` compiles it again".to_owned()
         } else {
             let from = tool
@@ -164,6 +184,7 @@ impl Damaged {
         let help = match error {
             FindError::Older { .. } => "`tollgate doctor --fix` moves it".to_owned(),
             FindError::NoRecord { source: RecordError::Format { .. }, .. } => which::of_newer(name),
+            FindError::NoFile { path } => which::move_away(path, &format!("tollgate install PATH --name {name}")),
             FindError::Unreadable { .. }
             | FindError::NoRecord { .. }
             | FindError::OtherName { .. }
@@ -253,7 +274,7 @@ fn move_here(name: &ToolName, folder: &Path, store: &Store, args: &DoctorArgs) -
     if !matches!(store.registry.find(name), Err(FindError::Older { .. })) {
         return Err(Failure::usage(MoveError::Changed));
     }
-    candidate.put(&writer, store, &artifact, None).map(drop)
+    candidate.put(&writer, store, &artifact, None, Writer::move_here).map(drop)
 }
 
 /// They were made with one name each.

@@ -235,7 +235,7 @@ fn versions_stand_side_by_side_and_are_chosen_by_version_or_digest() {
         folder.join("component.artifact")
     };
     assert_eq!(old, first["component"]);
-    assert_eq!(component(&format!("json-query@{}", &old[..15])), old, "8 digits are enough");
+    assert_eq!(component(&format!("json-query@{}", &old[..23])), old, "16 digits are enough");
     for tool in ["json-query", "json-query@0.1.1", "json-query@0.2.0", &format!("json-query@{new}")] {
         works(&desk, tool);
         assert_eq!(xdg(&desk, &["inspect", tool]).code, 0);
@@ -344,7 +344,7 @@ fn a_pin_is_written_into_the_policy_and_holds() {
     let pinned = xdg(&desk, &["policy", "pin", &old, "--policy", "own.toml"]);
     assert!(pinned.stdout.contains(" is current, and will be refused; "), "{pinned:?}");
     assert!(pinned.stdout.contains(&format!("tollgate rollback {old}\n")), "{pinned:?}");
-    assert_eq!(run(&format!("json-query@{}", &digest[..20])).json(), json!({"value": 1}));
+    assert_eq!(run(&format!("json-query@{}", &digest[..23])).json(), json!({"value": 1}));
     // A file that is not read as a policy, or is a link, is left as it is.
     desk.file("broken.toml", "[tools");
     assert_eq!(xdg(&desk, &["policy", "pin", "json-query", "--policy", "broken.toml"]).code, 2);
@@ -384,7 +384,10 @@ fn doctor_names_damage_by_tool_and_mends_what_was_compiled() {
     desk.place("word-count");
     assert_eq!(xdg(&desk, &["install", "tools/word-count.wasm"]).code, 0);
     let said = || xdg(&desk, &["doctor", "--json"]).report()["installed"].clone();
-    assert_eq!(said(), json!({ "whole": 2, "damaged": [], "foreign": [], "unknown": null, "unfinished": false }));
+    assert_eq!(
+        said(),
+        json!({ "whole": 2, "damaged": [], "foreign": [], "in_the_way": [], "unknown": null, "unfinished": false })
+    );
     let of = stored(&desk, "word-count");
     let folder = of.folder.file_name().unwrap().to_str().unwrap().to_owned();
     let cut = |path: &PathBuf| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(50).unwrap();

@@ -43,6 +43,7 @@ mod read_only;
 mod readme;
 mod receipts;
 mod reference;
+mod registry;
 mod run;
 mod scale;
 mod search;

@@ -2,7 +2,7 @@
 //! and what is held is of tools in use.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,7 +13,7 @@ use tollgate_testing::rpc::Rpc;
 
 use crate::desk::Desk;
 use crate::large::multiply;
-use crate::serve::{POLICY, Served, desk};
+use crate::serve::{POLICY, Served, desk, get, http};
 
 const TOOLS: usize = 10_000;
 
@@ -43,6 +43,11 @@ fn of_tools(log: &Path) -> Vec<String> {
 
 /// How often a process looks at installed tools while `work` is done.
 fn looks(desk: &Desk, process: u32, work: impl FnOnce()) -> usize {
+    of_tools(&traced(desk, process, work)).len()
+}
+
+/// The log of what a process looks at while `work` is done.
+fn traced(desk: &Desk, process: u32, work: impl FnOnce()) -> PathBuf {
     let [log, said] = ["strace.log", "strace.said"].map(|name| desk.path(name));
     let mut strace = Command::new("strace");
     strace.args(["-f", "-s", "4096", "-e", COUNTED, "-o"]).arg(&log).args(["-p", &process.to_string()]);
@@ -51,7 +56,7 @@ fn looks(desk: &Desk, process: u32, work: impl FnOnce()) -> usize {
     work();
     kill_process(Pid::from_child(&strace), Signal::INT).unwrap();
     strace.wait().unwrap();
-    of_tools(&log).len()
+    log
 }
 
 #[test]
@@ -87,6 +92,47 @@ fn a_call_to_a_daemon_looks_at_one_tool_however_many_there_are() {
     assert_eq!(alone, among);
     // A call by its tool's name looks at the record once, one by an offered name twice.
     assert_eq!(alone, 3 * CALLS);
+}
+
+/// What all tools are judged by is looked at once for each list: the mounts, the folders of all grants, the places that no grant may
+/// reach. So each tool more costs the same, and no more than its own files and folders.
+#[test]
+fn a_list_looks_once_at_what_all_tools_are_judged_by() {
+    if !has_strace() {
+        return;
+    }
+    // Its two operations are an entry each of the second.
+    let formats = [("tools", 1), ("/v1/tools?format=mcp", 2)];
+    let counted = [50, 100, 150].map(|count| {
+        let grant = "fs.\"/docs\" = { host = \"../docs\", access = [\"read\", \"list\", \"create\"] }\n";
+        let entry = |number| format!("[tools.another-{number:05}]\n{grant}");
+        let policy = (1..count).map(entry).chain([format!("[tools.word-count]\n{grant}")]).collect::<String>();
+        let desk = desk(&["word-count"], &policy);
+        multiply(&desk.home(), "word-count", count);
+        formats.map(|(format, each)| {
+            let served = Served::start(&desk);
+            // Its gateway is there, and the lane.
+            Rpc::connect(served.socket("local")).ask("call", &json!({ "tool": "nothing" }));
+            let log = traced(&desk, served.pid(), || {
+                let listed = if format == "tools" {
+                    Rpc::connect(served.socket("local")).ask("tools", &json!({}))["result"].clone()
+                } else {
+                    serde_json::from_str(&http(served.socket("local"), &get(format)).1).unwrap()
+                };
+                assert_eq!(listed["tools"].as_array().unwrap().len(), each * count, "{format}");
+            });
+            let log = fs::read_to_string(log).unwrap();
+            assert_eq!(log.matches("mountinfo").count(), 1, "{format}, {count} tools");
+            drop(served.stop());
+            log.lines().count()
+        })
+    });
+    let [few, some, many] = counted;
+    for ((few, some), many) in few.into_iter().zip(some).zip(many) {
+        // What the daemon does beside, each few seconds, is not of the list.
+        assert!((many - some).abs_diff(some - few) <= BESIDE_MAX, "{few}, {some}, {many}");
+        assert!(many - some < 50 * EACH_TOOL_MAX, "{few}, {some}, {many}");
+    }
 }
 
 #[test]
@@ -149,3 +195,7 @@ fn a_list_costs_what_it_shows_and_one_tool_costs_itself() {
 }
 
 const CALLS: usize = 20;
+
+/// Most looks at names that a tool of a list costs: its record, its files, its granted folder, and what is above that.
+const EACH_TOOL_MAX: usize = 60;
+const BESIDE_MAX: usize = 50;

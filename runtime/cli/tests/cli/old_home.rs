@@ -157,15 +157,21 @@ fn without_lock(mut all: BTreeMap<PathBuf, Option<Vec<u8>>>) -> BTreeMap<PathBuf
     all
 }
 
-/// What is installed anew takes its place.
+/// Until it is moved, nothing takes its place; then it is updated as any other.
 #[test]
-fn an_installed_tool_is_replaced() {
+fn an_installed_tool_is_not_replaced_unasked() {
     let desk = mended();
     let component = desk.path("echo.wasm");
     fs::copy(desk.path(&format!("{TOOL}/component.wasm")), &component).unwrap();
     fs::copy(desk.path(&format!("{TOOL}/tool.toml")), desk.path("echo.toml")).unwrap();
-    let installed = in_new_ledger(&desk, &["install", "echo.wasm"]);
-    assert!(installed.code == 0 && installed.stdout.starts_with("installed echo 0.1.0 sha256:"), "{installed:?}");
+    let before = contents(&desk, &["tollgate-home"]);
+    let refused = in_new_ledger(&desk, &["install", "echo.wasm"]);
+    let helps = ["`tollgate doctor --fix`", "`tollgate update echo echo.wasm`"];
+    refused.fails(2, &[&["an older version of Tollgate installed `echo`"], &helps[..]].concat());
+    assert_eq!(contents(&desk, &["tollgate-home"]), before, "nothing was written");
+    in_new_ledger(&desk, &["doctor", "--fix"]).says(&["moved: echo"]);
+    let updated = in_new_ledger(&desk, &["update", "echo", "echo.wasm"]);
+    assert!(updated.code == 0 && updated.stdout.contains("  from       FOLDER/echo.wasm, was -: "), "{updated:?}");
     assert!(!desk.path(TOOL).exists());
     assert_eq!(in_new_ledger(&desk, &ECHO).json(), json!("hello"));
 }

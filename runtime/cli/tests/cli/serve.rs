@@ -108,7 +108,7 @@ fn count() -> Value {
 }
 
 /// One request over HTTP, and the whole answer.
-fn http(socket: &Path, request: &str) -> (u16, String) {
+pub(crate) fn http(socket: &Path, request: &str) -> (u16, String) {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
@@ -126,7 +126,7 @@ fn post(body: &Value) -> String {
     )
 }
 
-fn get(path: &str) -> String {
+pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }
 

@@ -188,6 +188,40 @@ impl Artifact {
     }
 }
 
+impl Artifact {
+    /// Whether stored code of `length` bytes, of which `start` is the first [`START_BYTES`], says that it was compiled of this component for
+    /// this engine; whether it says the component's operations, too. For lists: neither tag nor code is looked at, so that
+    /// [`Artifact::open`] may still refuse it.
+    ///
+    /// # Errors
+    ///
+    /// [`ArtifactError`], but for [`ArtifactError::Tag`].
+    pub fn begins_as(start: &[u8], length: u64, component: Digest, engine: EngineHash) -> Result<bool, ArtifactError> {
+        if !start.starts_with(MAGIC) {
+            let is_other = start.starts_with(MAGIC_OF_ANY_VERSION);
+            return Err(if is_other { ArtifactError::Version } else { ArtifactError::Format });
+        }
+        let at = |from: usize| start.get(from..);
+        let (of, by) = (at(8).and_then(<[u8]>::first_chunk), at(40).and_then(<[u8]>::first_chunk));
+        let told = [72, 76].map(|from| at(from).and_then(<[u8]>::first_chunk).copied().map(u32::from_le_bytes));
+        let code = at(80).and_then(<[u8]>::first_chunk).copied().map(u64::from_le_bytes);
+        let ([Some(interfaces), Some(operations)], Some(code)) = (told, code) else {
+            return Err(ArtifactError::Format);
+        };
+        if of != Some(&component.0) {
+            return Err(ArtifactError::Component);
+        }
+        if by != Some(&engine.0) {
+            return Err(ArtifactError::Engine);
+        }
+        let before_code = HEAD_BYTES as u64 + 32 + u64::from(interfaces) + u64::from(operations);
+        if code.checked_add(before_code) != Some(length) {
+            return Err(ArtifactError::Format);
+        }
+        Ok(operations > 0)
+    }
+}
+
 /// All before the tag.
 fn head(component: Digest, engine: EngineHash, told: [usize; 2], code: usize) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
@@ -206,6 +240,8 @@ pub const STORED_BYTES_MAX: u64 =
     CompileLimits::DEFAULT.artifact_bytes + 120 + (INTERFACES_BYTES_MAX + OPERATIONS_BYTES_MAX) as u64;
 /// What stands before the tag.
 const HEAD_BYTES: usize = 88;
+/// What [`Artifact::begins_as`] looks at.
+pub const START_BYTES: usize = HEAD_BYTES;
 
 /// Everything about an engine and its machine that compiled code depends on: version of wasmtime, settings, instruction
 /// set and the CPU's features ([`wasmtime::Engine::precompile_compatibility_hash`]).
@@ -344,6 +380,39 @@ mod tests {
         let engine = Engine::new(1).unwrap();
         let artifact = artifact(&engine);
         assert_eq!(Artifact::open(&artifact.seal(&KEY), &KEY, artifact.component, &engine), Ok(artifact));
+    }
+
+    #[test]
+    fn its_start_alone_says_whether_it_fits() {
+        let engine = Engine::new(1).unwrap();
+        let (artifact, of) = (artifact(&engine), EngineHash::of(&engine));
+        let stored = artifact.seal(&KEY);
+        let length = stored.len() as u64;
+        let begins = |start: &[u8], length| Artifact::begins_as(start, length, artifact.component, of);
+        let start = &stored[..START_BYTES];
+        assert_eq!(begins(start, length), Ok(true));
+        let untold = Artifact { operations: None, ..artifact.clone() }.seal(&KEY);
+        assert_eq!(begins(&untold[..START_BYTES], untold.len() as u64), Ok(false));
+        for wrong in [length - 1, length + 1, 0, u64::MAX] {
+            assert_eq!(begins(start, wrong), Err(ArtifactError::Format), "{wrong}");
+        }
+        (0..START_BYTES).for_each(|cut| assert!(begins(&stored[..cut], length).is_err(), "{cut}"));
+        // Where the whole is refused by its start, it is for the same reason.
+        for (byte, expected) in [
+            (0, ArtifactError::Format),
+            (7, ArtifactError::Version),
+            (8, ArtifactError::Component),
+            (39, ArtifactError::Component),
+            (40, ArtifactError::Engine),
+            (71, ArtifactError::Engine),
+            (72, ArtifactError::Format),
+            (80, ArtifactError::Format),
+            (87, ArtifactError::Format),
+        ] {
+            let mut flipped = stored.clone();
+            flipped[byte] ^= 1;
+            assert_eq!(begins(&flipped[..START_BYTES], length), Err(expected), "{byte}");
+        }
     }
 
     #[test]

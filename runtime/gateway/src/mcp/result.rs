@@ -18,15 +18,16 @@ pub(super) fn of_reply(reply: &Reply, links: bool) -> Result<(CallToolResult, Op
         result.content.push(receipt::link(call));
     }
     let text = match reply {
-        Reply::Answered(answered) => Some(Text::output(answered.output())),
-        Reply::Failed(_) => None,
+        Reply::Answered(answered) if is_object(answered.output()) => Some(Text::output(answered.output())),
+        Reply::Answered(_) | Reply::Failed(_) => None,
     };
     Ok((result, text))
 }
 
 fn told_of(reply: &Reply) -> Result<CallToolResult, ErrorData> {
     match reply {
-        Reply::Answered(answered) => Ok(of_output(answered.call())),
+        Reply::Answered(answered) if is_object(answered.output()) => Ok(of_output(answered.call())),
+        Reply::Answered(answered) => Ok(failed(&Failure::new("output", NO_OBJECT), answered.call())),
         Reply::Failed(unanswered) => match unanswered.kind() {
             "unknown-tool" => Err(ErrorData::invalid_params(one_line(&unanswered.error().message), None)),
             "unauthenticated" => Err(ErrorData::invalid_request(one_line(&unanswered.error().message), None)),
@@ -34,6 +35,14 @@ fn told_of(reply: &Reply) -> Result<CallToolResult, ErrorData> {
         },
     }
 }
+
+/// Whether an answer, which is JSON, is an object. Where a tool's own results need not be objects, they stand in one.
+fn is_object(output: &[u8]) -> bool {
+    output.trim_ascii_start().starts_with(b"{")
+}
+
+/// Clients refuse such a result, with its receipt.
+const NO_OBJECT: &str = "the tool answered what is no object, against its own output schema";
 
 /// Text and structure say the same, byte for byte: clients read one or the other.
 fn of_output(call: Option<&str>) -> CallToolResult {
