@@ -10,38 +10,36 @@
 //! Any thread may call. The first call that needs a tool loads it; other calls of the same tool, and of tools that share its
 //! worker, wait meanwhile. A call in flight goes on under the policy and the component that it began with.
 
+mod errors;
+mod loading;
+mod looking;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use tollgate_audit::Digest;
-use tollgate_authority::{
-    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, Seen, TrustStore, files,
-    open_folders_by, same_file_as,
-};
+use tollgate_authority::{Deciding, DecidingPlaces, HeldFolders, PolicyFile};
 use tollgate_capability::CapabilitySet;
-use tollgate_config::{
-    Agent, BindError, Deployment, Grant, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError,
-    Policy, Subject, ToolName, intersect,
-};
-use tollgate_engine::artifact::{Artifact, ArtifactKey, EngineHash, KeyError};
-use tollgate_engine::engine::{Engine, StartError};
-use tollgate_engine::error::{CallFailure, LoadError, RejectError};
-use tollgate_engine::loading::Provenance;
-use tollgate_engine::operations::OperationTexts;
+use tollgate_config::{Agent, Deployment, Grant, Grants, Policy, ToolName};
+use tollgate_engine::artifact::{ArtifactKey, EngineHash};
+use tollgate_engine::engine::Engine;
+use tollgate_engine::error::{CallFailure, RejectError};
 use tollgate_engine::request::{Answer, Caller, Request};
 use tollgate_engine::tool::NamedTool;
 use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
-use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
+use tollgate_supervisor::{Control, Supervisor, SupervisorSettings, Tool};
 use tollgate_system::{ProcessCommand, lock};
 
+pub use self::errors::{OpenError, ToolError, Unanswered};
+use self::loading::Source;
+pub use self::looking::Presence;
 use crate::described::{Described, Known};
 use crate::help::{self, Granted};
 use crate::offers::{Aliases, aliases_of, unwrapped_input, wrapped_output};
-use crate::registry::{COMPONENT_BYTES_MAX, FindError, InstalledTool, Registry, Stamp, StoredError};
+use crate::registry::{InstalledTool, Registry, Stamp};
 
 /// The places and names that a [`Tollgate`] needs. Nothing is read from the environment.
 #[derive(Debug, Clone)]
@@ -116,20 +114,6 @@ struct Governing {
     text: String,
     places: DecidingPlaces,
     aliases: Arc<Aliases>,
-}
-
-/// A look at many tools, one after the other, all under one policy.
-pub(crate) struct Look {
-    governing: Arc<Governing>,
-    seen: Seen,
-    engine: EngineHash,
-}
-
-impl Look {
-    /// The names by which the policy has operations offered to models.
-    pub(crate) fn aliases(&self) -> &Arc<Aliases> {
-        &self.governing.aliases
-    }
 }
 
 /// A policy that was read and is not in force yet.
@@ -208,23 +192,6 @@ pub struct Ready {
     _folders: HeldFolders,
 }
 
-/// What was read of an installed tool, but for its component and its code. It is read again where the tool's record is another.
-#[derive(Debug)]
-struct Source {
-    tool: InstalledTool,
-    manifest: Manifest,
-    manifest_text: String,
-    operations: OperationTexts,
-}
-
-/// A tool under a policy, which has no worker of it yet.
-struct Prepared {
-    source: Arc<Source>,
-    set: CapabilitySet,
-    grant: Grant,
-    folders: HeldFolders,
-}
-
 /// The records of tools that share a worker.
 type Stamps = BTreeMap<ToolName, Stamp>;
 
@@ -241,164 +208,6 @@ pub struct Call<'c> {
     pub stdin: Bytes,
     /// Who asks.
     pub caller: Caller,
-}
-
-/// Why a home cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The policy cannot be used.
-    #[error(transparent)]
-    Policy(#[from] Box<PolicyFileError>),
-    /// The key of compiled tools cannot be used.
-    #[error("the key of compiled tools cannot be used")]
-    Key(#[from] KeyError),
-    /// No process can be started, or the ledger not be opened.
-    #[error(transparent)]
-    Supervisor(#[from] SupervisorError),
-    /// The engine does not start.
-    #[error(transparent)]
-    Engine(#[from] StartError),
-}
-
-/// Why a tool cannot be called.
-#[derive(Debug, thiserror::Error)]
-pub enum ToolError {
-    /// No tool has the name.
-    #[error("no tool `{}` is installed", name.escape_debug())]
-    Unknown {
-        /// The name, as it was given.
-        name: String,
-    },
-    /// What was given can be no name of a tool.
-    #[error("`{}` is no name of a tool: {source}", name.escape_debug())]
-    NoName {
-        /// As it was given.
-        name: String,
-        /// Why.
-        source: NameError,
-    },
-    /// What is called is a version of a tool, and not the tool.
-    #[error(
-        "`{}` names a version of a tool: here the current version of a tool is called, by its name alone",
-        given.escape_debug()
-    )]
-    Version {
-        /// As it was given.
-        given: String,
-    },
-    /// Its record cannot be used.
-    #[error("the installed tool `{name}` cannot be used, {}: {source}", help_of(source))]
-    Record {
-        /// The tool.
-        name: ToolName,
-        /// Why.
-        source: FindError,
-    },
-    /// One of its files is gone, cannot be read, or has a second name by which it could be changed.
-    #[error("the installed tool `{name}` cannot be used, `tollgate doctor` says more: {what}")]
-    Damaged {
-        /// The tool.
-        name: ToolName,
-        /// What is wrong.
-        what: String,
-    },
-    /// The manifest cannot be used.
-    #[error("the manifest of the installed tool `{name}` cannot be used: {source}")]
-    Manifest {
-        /// The tool.
-        name: ToolName,
-        /// Why.
-        source: Box<ManifestError>,
-    },
-    /// The policy's entry is for another component.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// It needs what it is not granted.
-    #[error(transparent)]
-    Ungranted(Box<MissingGrants>),
-    /// A granted folder cannot be opened.
-    #[error(transparent)]
-    Folder(Box<FolderError>),
-    /// Its compiled code is refused.
-    #[error(
-        "what was compiled of the installed tool `{name}` is refused, `tollgate doctor --fix` compiles it again: {source}"
-    )]
-    Stored {
-        /// The tool.
-        name: ToolName,
-        /// Why.
-        source: StoredError,
-    },
-    /// The supervisor does not take it.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-}
-
-impl ToolError {
-    /// What an agent is told that is not the operator, where the error itself names folders of this machine, or what the policy says.
-    #[must_use]
-    pub fn for_agents(&self) -> Option<&'static str> {
-        match self {
-            Self::Unknown { .. } | Self::NoName { .. } | Self::Version { .. } | Self::Ungranted(_) => None,
-            Self::Record { .. }
-            | Self::Damaged { .. }
-            | Self::Manifest { .. }
-            | Self::Bind(_)
-            | Self::Folder(_)
-            | Self::Stored { .. }
-            | Self::Load(_) => Some("the tool cannot be used now, and the operator was told why"),
-        }
-    }
-}
-
-fn help_of(error: &FindError) -> &'static str {
-    match error {
-        FindError::Older { .. } => "`tollgate doctor --fix` moves it",
-        FindError::Unreadable { .. }
-        | FindError::NoRecord { .. }
-        | FindError::OtherName { .. }
-        | FindError::NoFile { .. }
-        | FindError::Choice(_) => "`tollgate doctor` says more",
-    }
-}
-
-impl ToolError {
-    /// Whether what is installed is to blame, which `tollgate doctor` finds, and not what the policy says.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        match self {
-            Self::Record { .. } | Self::Damaged { .. } | Self::Manifest { .. } | Self::Stored { .. } => true,
-            Self::Unknown { .. }
-            | Self::NoName { .. }
-            | Self::Version { .. }
-            | Self::Bind(_)
-            | Self::Ungranted(_)
-            | Self::Folder(_)
-            | Self::Load(_) => false,
-        }
-    }
-}
-
-/// Whether a tool is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// Something is installed under its name.
-    Installed,
-    /// A version of before has installed it: `tollgate doctor --fix` moves it.
-    Older,
-    /// Nothing is.
-    Missing,
-}
-
-/// Why a call has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum Unanswered {
-    /// The tool cannot be called at all. The call has no id, and is not on record.
-    #[error(transparent)]
-    Tool(#[from] Box<ToolError>),
-    /// The call failed.
-    #[error("{}", .0.error)]
-    Call(Box<CallFailure>),
 }
 
 impl Tollgate {
@@ -491,109 +300,6 @@ impl Tollgate {
     /// Their folder cannot be listed.
     pub fn names(&self) -> io::Result<Vec<ToolName>> {
         self.registry.names()
-    }
-
-    /// Whether a tool of this name is there; one that cannot be used is, too.
-    #[must_use]
-    pub fn presence(&self, name: &ToolName) -> Presence {
-        match self.registry.stamp(name) {
-            Ok(None) => match self.registry.find(name) {
-                Err(FindError::Older { .. }) => Presence::Older,
-                Ok(None) => Presence::Missing,
-                Ok(Some(_)) | Err(_) => Presence::Installed,
-            },
-            Ok(Some(_)) | Err(_) => Presence::Installed,
-        }
-    }
-
-    /// What is known of the tool of this name, under the policy in force, without a worker: neither its component nor its code is
-    /// read, but for what the code was compiled for. One system call where it is as it was.
-    ///
-    /// # Errors
-    ///
-    /// [`ToolError`]; a component or code that is damaged is not noticed, code of another engine or CPU is.
-    pub fn described(&self, name: &str) -> Result<Arc<Described>, Box<ToolError>> {
-        self.look_at(name, &self.look(), Known::keep)
-    }
-
-    /// The same for a list of many tools: it is kept where there is room.
-    pub(crate) fn glanced_at(&self, name: &str, look: &Look) -> Result<Arc<Described>, Box<ToolError>> {
-        self.look_at(name, look, Known::keep_if_room)
-    }
-
-    pub(crate) fn look(&self) -> Look {
-        Look { governing: self.governing(), seen: Seen::default(), engine: self.engine_hash }
-    }
-
-    fn look_at(
-        &self,
-        name: &str,
-        look: &Look,
-        keep: fn(&Known, &ToolName, &Arc<Described>),
-    ) -> Result<Arc<Described>, Box<ToolError>> {
-        let name = parsed(name)?;
-        let Look { governing, .. } = look;
-        let mut tries = TRIES;
-        loop {
-            let stamp = self.stamp(&name)?.ok_or_else(|| self.absent(&name))?;
-            if let Some(known) = self.known.get(&name, governing.number, stamp) {
-                return Ok(known);
-            }
-            tries -= 1;
-            match self.read_for_a_look(look, &name) {
-                Ok(described) => {
-                    keep(&self.known, &name, &described);
-                    return Ok(described);
-                }
-                // A version that was removed while it was read, since another took its place.
-                Err(_) if tries > 0 && self.stamp(&name)? != Some(stamp) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn read_for_a_look(&self, look: &Look, name: &ToolName) -> Result<Arc<Described>, Box<ToolError>> {
-        let source = Source::read(self.installed(name)?, &self.key)?;
-        source.tool.fits(look.engine).map_err(|source| ToolError::Stored { name: name.clone(), source })?;
-        // Whoever looks starts nothing: the trust store remembers nothing of it.
-        let one = self.prepare(&look.governing, Arc::new(source), (false, &look.seen))?;
-        Ok(describe(&look.governing, &one))
-    }
-
-    /// When something was changed last in the folder of installed tools; `None` if that cannot be told. One system call.
-    #[must_use]
-    pub fn tools_changed_at(&self) -> Option<SystemTime> {
-        std::fs::metadata(self.registry.folder()).and_then(|found| found.modified()).ok()
-    }
-
-    /// Ends the workers of tools that are not installed any more, once their calls are over.
-    fn unload_removed(&self) {
-        let is_gone = |name: &ToolName| matches!(self.stamp(name), Ok(None));
-        let loaded: Vec<Vec<ToolName>> = lock(&self.loaded).places.keys().cloned().collect();
-        for names in loaded.into_iter().filter(|names| names.iter().all(is_gone)) {
-            let gone = lock(&self.loaded).places.remove(&names);
-            // Where nobody waits for the lock.
-            drop(gone);
-        }
-    }
-
-    /// Looks again at the tools that were looked at, ends the workers of those that are gone, and says of each whose operations are others
-    /// than those that were told last: a line for each, once. One that cannot be used is compared as soon as it can.
-    ///
-    /// Of more than 512 tools those that were looked at first are compared.
-    pub fn changed_operations(&self) -> Vec<String> {
-        let _one_at_a_time = self.known.telling();
-        let look = self.look();
-        let mut changes = Vec::new();
-        for name in self.known.told() {
-            match self.glanced_at(name.as_str(), &look) {
-                Ok(described) => changes.extend(self.known.tell(&name, &described)),
-                Err(error) if matches!(*error, ToolError::Unknown { .. }) => self.known.is_gone(&name),
-                Err(_for_now) => self.known.forget(&name),
-            }
-        }
-        self.unload_removed();
-        changes
     }
 
     /// The tool of this name, under the policy in force. Reads the tool's files if it is new or changed.
@@ -778,131 +484,10 @@ impl Tollgate {
         let compartment = deployment.compartment_of(name).and_then(|own| deployment.compartments.get(own));
         compartment.cloned().unwrap_or_else(|| vec![name.clone()])
     }
-
-    /// Hands tools to the supervisor. Unchanged tools keep their worker. One that cannot be used is left out, so that those that share a
-    /// worker with it are called all the same; of the tool that is wanted, why.
-    fn load(
-        &self,
-        governing: &Governing,
-        stamps: &Stamps,
-        before: Option<Loaded>,
-        wanted: &ToolName,
-    ) -> (Loaded, Option<Box<ToolError>>) {
-        let before = before.map(|before| before.tools).unwrap_or_default();
-        let mut left_out = LeftOut { wanted, why: None };
-        let mut members = Vec::new();
-        for (name, stamp) in stamps {
-            let member = self.member(governing, (name, *stamp), &before);
-            if member.as_ref().is_err_and(|error| error.is_damage()) {
-                // So that the next list looks at it again.
-                self.known.forget(name);
-            }
-            members.extend(left_out.unless_refused(name, member));
-        }
-        let mut loaded = Loaded { under: governing.number, stamps: stamps.clone(), tools: BTreeMap::new() };
-        let added = match self.added(governing, members, &before, &mut left_out) {
-            Ok(added) => added,
-            Err(error) => return (loaded, left_out.why.or(Some(error))),
-        };
-        for (one, tool) in added {
-            let described = describe(governing, &one);
-            let Prepared { source, grant, folders, .. } = one;
-            let name = source.tool.name.clone();
-            self.known.keep(&name, &described);
-            loaded.tools.insert(name, Arc::new(Ready { described, tool, grant, source, _folders: folders }));
-        }
-        (loaded, left_out.why)
-    }
-
-    /// One of the tools that share a worker, and what the supervisor needs of it, unless that is as before.
-    fn member(
-        &self,
-        governing: &Governing,
-        (name, stamp): (&ToolName, Stamp),
-        before: &BTreeMap<ToolName, Arc<Ready>>,
-    ) -> Result<(Prepared, Option<ToolSpec>), Box<ToolError>> {
-        let ready = before.get(name);
-        let source = match ready.map(|ready| &ready.source).filter(|source| source.tool.stamp() == stamp) {
-            Some(source) => Arc::clone(source),
-            None => Arc::new(Source::of_whole(self.installed(name)?, &self.key)?),
-        };
-        let one = self.prepare(governing, source, (true, &Seen::default()))?;
-        let is_as_before = ready.is_some_and(|ready| {
-            let (was, is) = (&ready.source.tool.installed, &one.source.tool.installed);
-            // The manifest is on record with each worker.
-            was.component == is.component && was.manifest == is.manifest && ready.described.set == one.set
-        });
-        let spec = if is_as_before { None } else { Some(self.spec(governing, &one)?) };
-        Ok((one, spec))
-    }
-
-    /// These tools, as the supervisor has them: in the worker of before, where all are as they were.
-    fn added(
-        &self,
-        governing: &Governing,
-        members: Vec<(Prepared, Option<ToolSpec>)>,
-        before: &BTreeMap<ToolName, Arc<Ready>>,
-        left_out: &mut LeftOut<'_>,
-    ) -> Result<Vec<(Prepared, Tool)>, Box<ToolError>> {
-        if before.len() == members.len() && members.iter().all(|(_, spec)| spec.is_none()) {
-            let kept = |(one, _): (Prepared, _)| {
-                let tool = before.get(&one.source.tool.name).map(|ready| ready.tool.clone());
-                tool.map(|tool| (one, tool))
-            };
-            return Ok(members.into_iter().filter_map(kept).collect());
-        }
-        let (mut added, mut specs) = (Vec::new(), Vec::new());
-        for (one, spec) in members {
-            let spec = spec.map_or_else(|| self.spec(governing, &one), Ok);
-            if let Some(spec) = left_out.unless_refused(&one.source.tool.name, spec) {
-                specs.push(spec);
-                added.push(one);
-            }
-        }
-        if specs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let tools = self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?;
-        Ok(added.into_iter().zip(tools).collect())
-    }
-
-    /// The capability set that a policy gives a tool, with its folders open.
-    /// The trust store remembers whose policies count in them where something `starts`.
-    fn prepare(
-        &self,
-        governing: &Governing,
-        source: Arc<Source>,
-        (starts, seen): (bool, &Seen),
-    ) -> Result<Prepared, Box<ToolError>> {
-        let (grants, tool) = (&governing.grants, &source.tool);
-        let subject = Subject { name: &tool.name, digest: tool.installed.component.0, installed: true };
-        let grant = grants.bind(subject, same_file_as(&tool.component())).map_err(ToolError::from)?.grant;
-        let met = intersect(&source.manifest, &grant, self.config.variable);
-        let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
-        let places = governing.places.clone().with(Deciding::Component, &tool.component());
-        let places = &places.with(Deciding::Manifest, &tool.manifest());
-        let store = self.config.trust.clone().map(TrustStore::new);
-        let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts, places, bounds: None };
-        let folders = open_folders_by(&mut set, nesting, seen);
-        let folders = folders.map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
-        Ok(Prepared { source, set, grant, folders })
-    }
-
-    fn spec(&self, governing: &Governing, one: &Prepared) -> Result<ToolSpec, Box<ToolError>> {
-        let Source { tool, manifest, manifest_text, .. } = &*one.source;
-        let artifact: Result<Artifact, StoredError> = tool.artifact(&self.key, &self.engine);
-        let artifact = artifact.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
-        let declared = Some(tool.installed.declared.as_str());
-        let provenance = Provenance { manifest: manifest_text, grant: &governing.text, by: &self.config.by, declared };
-        Ok(ToolSpec::new(artifact, manifest, one.set.clone(), provenance))
-    }
 }
 
-/// What is known of a tool without its worker.
-fn describe(governing: &Governing, one: &Prepared) -> Arc<Described> {
-    let Source { tool, manifest, operations, .. } = &*one.source;
-    Arc::new(Described::new((governing.number, tool), manifest, operations.clone(), one.set.clone()))
-}
+/// How often a tool is read anew that is replaced while it is read.
+const TRIES: u32 = 8;
 
 /// The agent that was proven to ask.
 fn agent_of<'c>(call: &'c Call<'_>) -> &'c str {
@@ -926,47 +511,6 @@ fn parsed(given: &str) -> Result<ToolName, Box<ToolError>> {
     })
 }
 
-/// How often a tool is read anew that is replaced while it is read.
-const TRIES: u32 = 8;
-
-impl Source {
-    fn read(tool: InstalledTool, key: &ArtifactKey) -> Result<Self, Box<ToolError>> {
-        let name = &tool.name;
-        let damaged = |what: String| Box::new(ToolError::Damaged { name: name.clone(), what });
-        match tool.with_other_name() {
-            Ok(None) => {}
-            Ok(Some(path)) => return Err(damaged(format!("`{}` has another name (a hard link)", path.display()))),
-            Err(error) => return Err(damaged(error.to_string())),
-        }
-        let manifest = read(&tool, &tool.manifest(), MANIFEST_BYTES_MAX as u64, tool.installed.manifest)?;
-        let manifest_text =
-            String::from_utf8(manifest).map_err(|_not_text| damaged("its manifest is not UTF-8 text".to_owned()))?;
-        let manifest = Manifest::parse(&manifest_text, &tool.manifest().display().to_string())
-            .map_err(|source| ToolError::Manifest { name: name.clone(), source: Box::new(source) })?;
-        // Policy and ledger name it as it is installed.
-        let manifest = Manifest { name: name.clone(), ..manifest };
-        let operations = tool.operations(key);
-        let operations = operations.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
-        Ok(Self { tool, manifest, manifest_text, operations })
-    }
-
-    /// The same, of a tool whose component was looked at.
-    fn of_whole(tool: InstalledTool, key: &ArtifactKey) -> Result<Self, Box<ToolError>> {
-        read(&tool, &tool.component(), COMPONENT_BYTES_MAX, tool.installed.component)?;
-        Self::read(tool, key)
-    }
-}
-
-/// A file of a tool, if it is the one that was installed.
-fn read(tool: &InstalledTool, path: &Path, bytes_max: u64, expected: Digest) -> Result<Vec<u8>, Box<ToolError>> {
-    let damaged = |what: String| Box::new(ToolError::Damaged { name: tool.name.clone(), what });
-    let bytes = files::read(path, bytes_max).map_err(|error| damaged(format!("`{}`: {error}", path.display())))?;
-    match Digest::of(&bytes) {
-        found if found == expected => Ok(bytes),
-        found => Err(damaged(format!("`{}` was changed: it is {found}, and {expected} was installed", path.display()))),
-    }
-}
-
 impl Ready {
     /// The capability set that is enforced.
     #[must_use]
@@ -979,26 +523,6 @@ impl Ready {
         let granted = Granted { manifest: &self.source.manifest, grant: &self.grant, has_author: true };
         failure.help = help::of(granted, &failure.error).iter().map(ToString::to_string).collect();
         Unanswered::Call(failure)
-    }
-}
-
-/// Why the tool that is wanted is left out. Others are left out in silence: whoever calls them is told.
-struct LeftOut<'n> {
-    wanted: &'n ToolName,
-    why: Option<Box<ToolError>>,
-}
-
-impl LeftOut<'_> {
-    fn unless_refused<T>(&mut self, name: &ToolName, made: Result<T, Box<ToolError>>) -> Option<T> {
-        match made {
-            Ok(made) => Some(made),
-            Err(error) => {
-                if name == self.wanted {
-                    self.why = Some(error);
-                }
-                None
-            }
-        }
     }
 }
 
