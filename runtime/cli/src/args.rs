@@ -568,6 +568,9 @@ pub(crate) struct ConnectArgs {
     /// As which agent [default: the one that this user is].
     #[arg(long, value_name = "NAME")]
     pub(crate) agent: Option<String>,
+    /// A file with the agent's token, if it has one: the entry names it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) token_file: Option<PathBuf>,
     /// Write the entry into the client's configuration, and keep what else is there.
     #[arg(long)]
     pub(crate) write: bool,

@@ -48,7 +48,9 @@ pub struct DaemonConfig {
     pub tokens: PathBuf,
     /// How to start a gateway.
     pub gateway: ProcessCommand,
-    /// Listeners that whoever started this process has opened (`sd_listen_fds(3)`), by the names of agents.
+    /// Listeners that whoever started this process has opened (`sd_listen_fds(3)`), by their names: that of an agent, or of a unit
+    /// `AGENT.socket`. One without a name of its own (none, `unknown`, `connection`, or that of another unit, which systemd gives where
+    /// the unit says nothing) is `local`'s.
     pub given: Vec<(String, UnixListener)>,
     /// Hears what an operator should know of, a line each, from any thread.
     pub tell: Arc<dyn Fn(&str) + Send + Sync>,
@@ -103,6 +105,14 @@ pub enum DaemonError {
     /// A socket cannot be listened on.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// A listener that was handed over is nobody's: whoever is sent there would wait for ever.
+    #[error("a socket was handed over for `{name}`, which is no agent of the policy, or has a socket already; the agents are: {agents}")]
+    Given {
+        /// The name of the listener.
+        name: String,
+        /// The agents of the policy.
+        agents: String,
+    },
     /// The operating system refuses.
     #[error("the daemon cannot be started")]
     Io(#[from] io::Error),
@@ -121,6 +131,7 @@ impl Daemon {
         let (ledger, policy) = (tollgate.ledger.clone(), tollgate.policy.clone());
         let place = folder.join(OPERATOR);
         let tollgate = Tollgate::open_as(tollgate, Some(place.clone()))?;
+        let given = given_to_agents(given, &tollgate.deployment())?;
         let operator = listen_for_packets(&place)?;
         let told = Mutex::new(ToldOf { state: tollgate.tools_changed_at(), next: None });
         let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
@@ -628,6 +639,32 @@ fn must_be_apart(folder: &Path, places: &[(String, Place)]) -> Result<(), Socket
     Ok(())
 }
 
+/// Listeners by the agents that they are for.
+fn given_to_agents(
+    given: Vec<(String, UnixListener)>,
+    deployment: &Deployment,
+) -> Result<Vec<(String, UnixListener)>, DaemonError> {
+    let mut agents: Vec<&str> = deployment.agents.keys().map(|agent| agent.as_str()).collect();
+    if agents.is_empty() {
+        agents.push(LOCAL);
+    }
+    let mut taken: Vec<(String, UnixListener)> = Vec::new();
+    for (name, listener) in given {
+        let agent = agent_of_given(&name, &agents).filter(|agent| taken.iter().all(|(other, _)| other != agent));
+        let Some(agent) = agent else { return Err(DaemonError::Given { name, agents: agents.join(", ") }) };
+        taken.push((agent.to_owned(), listener));
+    }
+    Ok(taken)
+}
+
+/// The agent that a listener is for, by its name.
+fn agent_of_given<'a>(name: &str, agents: &[&'a str]) -> Option<&'a str> {
+    let known = |name: &str| agents.iter().copied().find(|agent| *agent == name);
+    let unit = name.strip_suffix(UNIT_OF_SOCKET);
+    let is_nameless = unit.is_some() || matches!(name, "" | "unknown" | "connection");
+    known(name).or_else(|| known(unit?)).or_else(|| known(LOCAL).filter(|_| is_nameless))
+}
+
 /// Says which tools agents may call and nobody can, once for each policy that holds.
 fn tell_not_installed(doors: &[Arc<Door>]) {
     for door in doors {
@@ -646,6 +683,9 @@ fn lag_ms(ledger: &Path) -> u64 {
     let lag = between.and_then(|(journal, checkpoint)| journal.duration_since(checkpoint).ok()).unwrap_or_default();
     u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// How the name of a socket's unit ends, by which systemd calls its listeners unless the unit says another name (systemd.socket(5)).
+const UNIT_OF_SOCKET: &str = ".socket";
 
 /// The name of the operator's socket.
 pub const OPERATOR: &str = "operator.sock";
@@ -670,3 +710,26 @@ const NO_ROOM_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections of the operator at the same time.
 const OPERATORS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_that_was_handed_over_is_of_the_agent_that_its_name_says() {
+        for (name, agents, agent) in [
+            ("reader", &["local", "reader"][..], Some("reader")),
+            ("reader.socket", &["local", "reader"], Some("reader")),
+            ("tollgate.socket", &["local", "reader"], Some("local")),
+            ("tollgate.socket", &["reader"], None),
+            ("", &["local"], Some("local")),
+            ("unknown", &["local"], Some("local")),
+            ("connection", &["local"], Some("local")),
+            ("", &["reader"], None),
+            ("writer", &["local", "reader"], None),
+            ("READER.socket", &["reader"], None),
+        ] {
+            assert_eq!(agent_of_given(name, agents), agent, "{name} of {agents:?}");
+        }
+    }
+}
