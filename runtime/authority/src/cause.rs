@@ -110,7 +110,9 @@ fn of_place(errno: Errno, what: &str) -> Option<String> {
         Errno::ISDIR => format!("look at {what}: a folder stands where a file should"),
         Errno::EXIST | Errno::NOTEMPTY => format!("look at {what}: what should be made is there already"),
         Errno::LOOP => {
-            format!("mend the symbolic links on the way to {what}: they lead in circles, or one stands where none is followed")
+            format!(
+                "mend the symbolic links on the way to {what}: they lead in circles, or one stands where none is followed"
+            )
         }
         Errno::NAMETOOLONG => format!("shorten the path of {what}"),
         Errno::BUSY | Errno::TXTBSY => format!("wait until nothing else uses {what}"),

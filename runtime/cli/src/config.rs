@@ -21,7 +21,9 @@ enum ConfigError {
         path.display())]
     #[diagnostic(help("give it as an absolute path"))]
     RelativeHome { path: PathBuf },
-    #[error("TOLLGATE_HOME is a path of {bytes} bytes, and the most is {HOME_BYTES_MAX}: what stands below it would have no path")]
+    #[error(
+        "TOLLGATE_HOME is a path of {bytes} bytes, and the most is {HOME_BYTES_MAX}: what stands below it would have no path"
+    )]
     #[diagnostic(help("give a shorter one"))]
     LongHome { bytes: usize },
 }

@@ -382,7 +382,10 @@ mod tests {
     fn no_number_becomes_another_one() {
         for number in ["12345678901234567890123", "1e2", "1.0E5", "-0", "0.10", "18446744073709551616"] {
             let refused = with(McpClient::Cursor, &format!(r#"{{"a":[1,{number}]}}"#)).unwrap_err();
-            assert!(refused.starts_with(&format!("it has the number {number}, which would be written as ")), "{refused}");
+            assert!(
+                refused.starts_with(&format!("it has the number {number}, which would be written as ")),
+                "{refused}"
+            );
         }
         for kept in ["0", "-7", "18446744073709551615", "1.5", r#""1e2""#, r#""\"1e2""#, r#""\\",2"#, "true"] {
             with(McpClient::Cursor, &format!(r#"{{"a":[{kept}]}}"#)).unwrap();

@@ -51,14 +51,14 @@ enum ServeError {
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     match &args.what {
         None => daemon(args),
-        Some(ServeCommand::Reload) => {
+        Some(ServeCommand::Reload(there)) => {
             let by = ledger::user();
-            operator(&ledger::folder(&args.ledger)?)?.reload(&by).map_err(not_reloaded)?;
+            operator(&ledger::folder(there)?)?.reload(&by).map_err(not_reloaded)?;
             output::print("the policy was read again, and holds from here on\n")?;
             Ok(Exit::Success)
         }
-        Some(ServeCommand::Stop) => {
-            operator(&ledger::folder(&args.ledger)?)?.stop().map_err(|source| refused(source, ""))?;
+        Some(ServeCommand::Stop(there)) => {
+            operator(&ledger::folder(there)?)?.stop().map_err(|source| refused(source, ""))?;
             output::print("the daemon ends once the calls under way are over\n")?;
             Ok(Exit::Success)
         }
@@ -154,8 +154,9 @@ fn policy(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
 fn say_ready(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     let places = daemon.places();
     if json {
-        let agents =
-            places.iter().map(|(agent, (socket, port))| json!({ "agent": agent, "socket": socket, "port": port }));
+        let agents = places
+            .iter()
+            .map(|(agent, (socket, port))| json!({ "agent": agent, "socket": socket.to_string_lossy(), "port": port }));
         let ready = json!({ "ok": true, "pid": std::process::id(), "agents": agents.collect::<Vec<_>>() });
         output::print(&format!("{ready}\n"))?;
         return Ok(());
@@ -261,9 +262,11 @@ fn help_for_tokens(error: &TokenError) -> String {
             let place = path.parent().unwrap_or(path).display();
             format!("the tokens are as they were; {}: `{place}`", advice(source, Place::TOKENS))
         }
-        TokenError::Damaged { .. } => "the file is this program's own: look who could change it, or remove it and make the \
+        TokenError::Damaged { .. } => {
+            "the file is this program's own: look who could change it, or remove it and make the \
                                        tokens of all agents anew"
-            .to_owned(),
+                .to_owned()
+        }
         TokenError::TooMany { agent } => format!(
             "`tollgate serve token list` shows the start of each, by which `tollgate serve token remove {agent} --start START` \
              removes one"

@@ -22,7 +22,9 @@ enum ServiceError {
     #[error("`{}` cannot be written", path.display())]
     Unwritten { path: PathBuf, source: io::Error },
     #[error("a path has a character that a unit cannot hold: `{path}`")]
-    #[diagnostic(help("move it where the path has no line break, no double quote and no backslash, and is UTF-8 text"))]
+    #[diagnostic(help(
+        "move it where the path has no line break, no double quote and no backslash, and is UTF-8 text"
+    ))]
     Odd { path: String },
     #[error("`systemctl --user {what}` does not work: {how}")]
     #[diagnostic(help(
@@ -149,8 +151,7 @@ mod tests {
 
     #[test]
     fn a_unit_holds_paths_as_they_are_or_none() {
-        let text =
-            unit("/opt/50% off/$x/tollgate", &[("TOLLGATE_HOME", "/srv/a $b %c".to_owned())]).unwrap();
+        let text = unit("/opt/50% off/$x/tollgate", &[("TOLLGATE_HOME", "/srv/a $b %c".to_owned())]).unwrap();
         assert!(text.contains("ExecStart=\"/opt/50%% off/$$x/tollgate\" serve\n"), "{text}");
         assert!(text.contains("Environment=\"TOLLGATE_HOME=/srv/a $b %%c\"\n"), "{text}");
         for odd in ["/a\nExecStartPre=/bin/true", "/a\"b", "/a\\b"] {

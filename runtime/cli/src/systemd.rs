@@ -22,7 +22,9 @@ enum GivenError {
     ))]
     Untold { source: io::Error },
     #[error("what was handed over as `{name}` is no listening stream socket of the family AF_UNIX")]
-    #[diagnostic(help("nothing is served; in the `.socket` unit, `ListenStream=` takes the absolute path of a socket"))]
+    #[diagnostic(help(
+        "nothing is served; in the `.socket` unit, `ListenStream=` takes the absolute path of a socket"
+    ))]
     NoListener { name: String },
 }
 
