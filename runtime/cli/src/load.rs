@@ -165,11 +165,12 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
 
 /// The entry of the policy that is for this component.
 fn bind(grants: &Grants, subject: Subject<'_>, component: &Path) -> Result<Binding, Failure> {
-    grants.bind(subject, same_file_as(component)).map_err(|error| match error {
-        why @ BindError::Pinned { .. } if subject.installed => {
+    grants.bind(subject, same_file_as(component)).map_err(|why| {
+        if subject.installed && matches!(why, BindError::Pinned { .. }) {
             Failure::usage(FileError::Pinned { name: subject.name.clone(), why })
+        } else {
+            Failure::usage(why)
         }
-        other => Failure::usage(other),
     })
 }
 

@@ -166,7 +166,7 @@ impl Descriptors {
 const DESCRIPTORS_RESERVE: u64 = 64;
 
 /// Threads that a call may need at once: of its gateway and its lane, and those of a worker's process.
-const THREADS_RESERVE: usize = 4;
+const THREADS_RESERVE: usize = 8;
 
 const TRIAL_STACK_BYTES: usize = 64 << 10;
 

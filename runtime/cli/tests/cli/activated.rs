@@ -13,8 +13,8 @@ use crate::serve::{POLICY, Served, desk};
 use tollgate_testing::rpc::Rpc;
 
 /// `tollgate serve`, with an open file that is handed over by this name (`sd_listen_fds(3)`).
-fn with(desk: &Desk, given: impl Into<OwnedFd>, name: &str) -> Command {
-    let serve = desk.command(&["serve", "--json"]);
+fn with(desk: &Desk, given: impl Into<OwnedFd>, (name, args): (&str, &[&str])) -> Command {
+    let serve = desk.command(args);
     let mut shell = Command::new("sh");
     let script = "exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\"";
     shell.args(["-c", script, "sh"]).arg(serve.get_program()).args(serve.get_args()).stdin(given.into());
@@ -24,7 +24,7 @@ fn with(desk: &Desk, given: impl Into<OwnedFd>, name: &str) -> Command {
 }
 
 fn refused(desk: &Desk, given: impl Into<OwnedFd>, name: &str) -> Ran {
-    desk.ran(&with(desk, given, name).output().unwrap())
+    desk.ran(&with(desk, given, (name, &["serve"])).output().unwrap())
 }
 
 /// As systemd calls it where the unit says nothing (systemd.socket(5)).
@@ -36,7 +36,7 @@ fn a_socket_by_the_name_of_its_unit_is_of_the_agent_of_that_name_or_local() {
     ] {
         let desk = desk(&["word-count"], &format!("{POLICY}{agents}"));
         let socket = desk.path("given.sock");
-        let served = Served::with(&mut with(&desk, UnixListener::bind(&socket).unwrap(), name));
+        let served = Served::with(&mut with(&desk, UnixListener::bind(&socket).unwrap(), (name, &["serve", "--json"])));
         assert_eq!(served.socket(agent), socket);
         let counted = Rpc::connect(&socket).call("word-count", "count", &json!({ "folder": "/docs" }));
         assert_eq!(counted["result"]["output"]["words"], 10, "{counted}");

@@ -730,7 +730,7 @@ fn without_a_place_to_keep_anything_it_compiles_each_time() {
 fn a_pin_in_the_policy_of_the_home_is_told_by_whatever_changes_the_tool() {
     let desk = Desk::with("json-query");
     assert_eq!(desk.run(&["install", "tools/json-query.wasm"]).code, 0);
-    desk.file("tollgate-home/tollgate.toml", "[tools.json-query.fs]\n\"/d\" = { host = \"/\", access = [\"read\"] }\n");
+    desk.file("tollgate-home/tollgate.toml", "[tools.json-query]\nlimits.memory = \"64MiB\"\n");
     desk.run(&["policy", "pin", "json-query", "--policy", "none.toml"])
         .fails(2, &["there is no policy `FOLDER/none.toml`"]);
     let pinned = desk.run(&["policy", "pin", "json-query"]);
@@ -763,6 +763,9 @@ fn what_a_pin_refuses_and_what_is_current_are_told_with_the_command_that_helps()
             "`tollgate rollback json-query@VERSION`",
         ],
     );
+    let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
+    desk.file("tools/json-query.wasm", &other);
+    assert_eq!(desk.run(&["install", "tools/json-query.wasm", "--json"]).code, 0);
     let version = desk.run(&["show", "json-query", "--json"]).json()["component"].as_str().unwrap()[..20].to_owned();
     let current = desk.run(&["remove", &format!("json-query@{version}")]);
     current.fails(2, &["error: `json-query` is left as it is: "]);

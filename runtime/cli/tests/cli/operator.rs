@@ -389,17 +389,20 @@ fn a_daemon_that_can_start_no_thread_is_not_ready() {
         command.env("TOLLGATE_HOME", &home).env_remove("TOLLGATE_LEDGER");
         command
     };
-    // The fewest threads with which it starts at all.
+    // The fewest threads with which it serves its operator.
     let start = |threads: u64| {
         let mut serve = command(&["serve", "--json"]);
         limit(&mut serve, Resource::Nproc, threads);
         let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        if line.is_empty() {
+        let status = desk.ran(&command(&["status"]).output().unwrap());
+        if line.is_empty() || status.code != 0 {
+            child.kill().unwrap();
             child.wait().unwrap();
+            return None;
         }
-        (!line.is_empty()).then_some(child)
+        Some(child)
     };
     let child = (4..64).find_map(start).unwrap();
     let status = desk.ran(&command(&["status"]).output().unwrap());
