@@ -27,6 +27,8 @@ impl Place {
     pub const TOOL: Self = Self::only("the tool's folder");
     /// The folder of the artifacts' key.
     pub const KEY: Self = Self::or("the folder of the key", ANOTHER_HOME);
+    /// The folder of the file of tokens.
+    pub const TOKENS: Self = Self::or("the folder of the file of tokens", ANOTHER_HOME);
     /// The store of accepted policies.
     pub const TRUST: Self = Self::or("the store of what is accepted", ANOTHER_HOME);
     /// The folder of a policy or a grant.
@@ -45,12 +47,13 @@ impl Place {
     pub const PROGRAM: Self = Self::only("this program's own file");
 
     #[cfg(test)]
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::LEDGER,
         Self::SIDE_STORE,
         Self::TOOLS,
         Self::TOOL,
         Self::KEY,
+        Self::TOKENS,
         Self::TRUST,
         Self::POLICY,
         Self::GRANTED,
@@ -106,7 +109,11 @@ fn of_place(errno: Errno, what: &str) -> Option<String> {
         Errno::NOTDIR => format!("look at the path of {what}: a file stands where a folder should"),
         Errno::ISDIR => format!("look at {what}: a folder stands where a file should"),
         Errno::EXIST | Errno::NOTEMPTY => format!("look at {what}: what should be made is there already"),
-        Errno::LOOP => format!("mend the symbolic links on the way to {what}: they lead in circles"),
+        Errno::LOOP => {
+            format!(
+                "mend the symbolic links on the way to {what}: they lead in circles, or one stands where none is followed"
+            )
+        }
         Errno::NAMETOOLONG => format!("shorten the path of {what}"),
         Errno::BUSY | Errno::TXTBSY => format!("wait until nothing else uses {what}"),
         Errno::IO | Errno::STALE | Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::TIMEDOUT => {

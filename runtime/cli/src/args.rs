@@ -29,15 +29,15 @@ pub(crate) struct ToolArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct GrantArgs {
     /// The operator's policy [default: `tollgate.toml` in this folder, if it is there].
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
     /// Grant something on top of the policy, such as `fs:/docs=./reports:read,list`, `env:LANG=C`,
     /// `clock:wall=coarse`, `random=secure`, `context`, `limit:memory=16MiB`. May be given several times.
-    #[arg(long = "grant", value_name = "GRANT")]
+    #[arg(long = "grant", value_name = "GRANT", global = true)]
     pub(crate) grant: Vec<String>,
     /// What happens when a call is denied: end the tool, or give it WASI's error code [default: as the policy says, or
     /// kill].
-    #[arg(long, value_name = "kill|deny", value_parser = ["kill", "deny"])]
+    #[arg(long, value_name = "kill|deny", global = true, value_parser = ["kill", "deny"])]
     pub(crate) on_violation: Option<String>,
 }
 
@@ -493,9 +493,9 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServeCommand {
     /// Have the daemon read its policy again. One that does not hold changes nothing.
-    Reload,
+    Reload(LedgerArgs),
     /// Have the daemon end, once the calls under way are over.
-    Stop,
+    Stop(LedgerArgs),
     /// Tokens by which agents are proven (`is = { token = true }`).
     #[command(subcommand)]
     Token(TokenCommand),
@@ -568,6 +568,9 @@ pub(crate) struct ConnectArgs {
     /// As which agent [default: the one that this user is].
     #[arg(long, value_name = "NAME")]
     pub(crate) agent: Option<String>,
+    /// A file with the agent's token, if it has one: the entry names it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) token_file: Option<PathBuf>,
     /// Write the entry into the client's configuration, and keep what else is there.
     #[arg(long)]
     pub(crate) write: bool,

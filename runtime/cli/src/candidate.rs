@@ -24,11 +24,11 @@ enum CandidateError {
     #[error("the installed tools in `{}` cannot be changed", folder.display())]
     #[diagnostic(help("{help}"))]
     NotWritten { folder: PathBuf, help: String, source: std::io::Error },
-    #[error("`{name}` is left as it is: {source}")]
+    #[error("`{name}` is left as it is: {why}")]
     #[diagnostic(help(
         "make another version current before, with `tollgate rollback {name}`; or remove all: `tollgate remove {name}`"
     ))]
-    Current { name: ToolName, source: RemoveError },
+    Current { name: ToolName, why: RemoveError },
 }
 
 /// What is to be installed, under which name.
@@ -189,6 +189,6 @@ pub(crate) fn not_changed(registry: &Registry, name: &ToolName, source: RemoveEr
     match source {
         RemoveError::Io(source) => not_written(registry, source),
         RemoveError::Find(source) => which::unusable(name, source),
-        source @ RemoveError::Current(_) => Failure::usage(CandidateError::Current { name, source }),
+        why @ RemoveError::Current(_) => Failure::usage(CandidateError::Current { name, why }),
     }
 }

@@ -21,15 +21,27 @@ enum ConfigError {
         path.display())]
     #[diagnostic(help("give it as an absolute path"))]
     RelativeHome { path: PathBuf },
+    #[error(
+        "TOLLGATE_HOME is a path of {bytes} bytes, and the most is {HOME_BYTES_MAX}: what stands below it would have no path"
+    )]
+    #[diagnostic(help("give a shorter one"))]
+    LongHome { bytes: usize },
 }
 
-/// Refuses an environment that leaves it to the working folder what decides over tools: a cloned repository could bring its own.
-pub(crate) fn must_be_absolute() -> Result<(), Failure> {
-    match path("TOLLGATE_HOME").filter(|path| path.is_relative()) {
-        Some(path) => Err(Failure::usage(ConfigError::RelativeHome { path })),
-        None => Ok(()),
+/// Refuses an environment that leaves it to the working folder what decides over tools: a cloned repository could bring its own. And one
+/// below whose home no file could be named.
+pub(crate) fn must_be_usable() -> Result<(), Failure> {
+    match path("TOLLGATE_HOME") {
+        Some(path) if path.is_relative() => Err(Failure::usage(ConfigError::RelativeHome { path })),
+        Some(path) if path.as_os_str().len() > HOME_BYTES_MAX => {
+            Err(Failure::usage(ConfigError::LongHome { bytes: path.as_os_str().len() }))
+        }
+        Some(_) | None => Ok(()),
     }
 }
+
+/// A path has at most 4,095 bytes (`PATH_MAX`); those below the home have up to 250 of their own.
+const HOME_BYTES_MAX: usize = 3_840;
 
 /// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$TOLLGATE_HOME/ledger`, else
 /// `$XDG_STATE_HOME/tollgate/ledger`, else `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
@@ -103,8 +115,18 @@ fn state_place() -> Option<PathBuf> {
 }
 
 /// Where programs of the user have their settings: `$XDG_CONFIG_HOME`, else `~/.config`.
-pub(crate) fn settings_folder() -> Option<PathBuf> {
+fn settings_folder() -> Option<PathBuf> {
     xdg("XDG_CONFIG_HOME", ".config")
+}
+
+/// The file `name` among the settings of the user's programs.
+pub(crate) fn in_settings(name: &str) -> Option<PathBuf> {
+    in_a_home(Some(settings_folder()?.join(name)))
+}
+
+/// The file `name` in the user's home folder.
+pub(crate) fn below_home(name: &str) -> Option<PathBuf> {
+    in_a_home(Some(home()?.join(name)))
 }
 
 /// The user's folder for sockets, `$XDG_RUNTIME_DIR`, if it is there.
@@ -112,14 +134,18 @@ pub(crate) fn runtime_folder() -> Option<PathBuf> {
     absolute("XDG_RUNTIME_DIR").filter(|folder| folder.is_dir())
 }
 
-/// Where the user's own units of systemd are (systemd.unit(5)).
-pub(crate) fn units_folder() -> Option<PathBuf> {
-    Some(settings_folder()?.join("systemd/user"))
+/// The file of one of the user's own units of systemd (systemd.unit(5)).
+pub(crate) fn unit_file(name: &str) -> Option<PathBuf> {
+    in_settings(&format!("systemd/user/{name}"))
 }
 
-/// The variables of this environment that say where a daemon has its home and its ledger, with absolute paths, as a unit's text.
-pub(crate) fn own_variables() -> Vec<(&'static str, String)> {
-    own_places().map(|(name, place)| (name, place.to_string_lossy().into_owned())).collect()
+/// The variables of this environment that say where a daemon has its home and its ledger, with absolute paths, as text. The error is the
+/// first that is no text.
+pub(crate) fn own_variables() -> Result<Vec<(&'static str, String)>, (&'static str, PathBuf)> {
+    let text = |(name, place): (&'static str, PathBuf)| {
+        place.into_os_string().into_string().map(|text| (name, text)).map_err(|place| (name, place.into()))
+    };
+    own_places().map(text).collect()
 }
 
 /// The same for a daemon that this program starts, with its ledger and its sockets where this program looks for them.
@@ -134,15 +160,17 @@ pub(crate) fn daemon_variables(ledger: &Path) -> Vec<(&'static str, PathBuf)> {
     own.chain(more.into_iter().filter_map(|(name, value)| Some((name, value?)))).collect()
 }
 
+/// A ledger may be given by a relative path; of the others, one that is relative gives no place here either.
 fn own_places() -> impl Iterator<Item = (&'static str, PathBuf)> {
-    let names =
-        ["TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
-    names.into_iter().filter_map(|name| Some((name, std::path::absolute(path(name)?).ok()?)))
+    let names = ["TOLLGATE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+    let ledger = path("TOLLGATE_LEDGER").and_then(|path| std::path::absolute(path).ok());
+    let ledger = ledger.map(|place| ("TOLLGATE_LEDGER", place));
+    names.into_iter().filter_map(|name| Some((name, absolute(name)?))).chain(ledger)
 }
 
-/// The token of an agent, for `tollgate mcp`.
+/// The token of an agent, for `tollgate mcp`. What is no text is no token, and none at all is another thing.
 pub(crate) fn token() -> Option<String> {
-    env::var("TOLLGATE_TOKEN").ok()
+    path("TOLLGATE_TOKEN").map(|token| token.to_string_lossy().into_owned())
 }
 
 /// What the operator accepted: `$TOLLGATE_HOME/trust`, else `$XDG_STATE_HOME/tollgate/trust`, else
@@ -173,15 +201,27 @@ fn owner_of_others(folder: &Path) -> Option<u32> {
 
 /// Why there is no place: none of the variables `others` gives one, nor does HOME.
 pub(crate) fn no_place(others: &str) -> String {
-    let Some(home) = home() else { return format!("neither {others} nor HOME is set") };
-    match owner_of_others(&home) {
-        Some(owner) => format!(
-            "none is given by {others}, and HOME is `{}`, which belongs to the user {owner}: a folder made there by this user \
-             would be closed to that one",
-            home.display()
-        ),
-        None => format!("none is given by {others}, and HOME is `{}`, where no folder is", home.display()),
+    match of_home() {
+        None => format!("neither {others} nor HOME is set"),
+        Some(home) => format!("none is given by {others}, and {home}"),
     }
+}
+
+/// The same where HOME alone gives one.
+pub(crate) fn no_home() -> String {
+    of_home().unwrap_or_else(|| "HOME is not set to an absolute path".to_owned())
+}
+
+/// Why HOME gives no place, if it is set.
+fn of_home() -> Option<String> {
+    let home = home()?;
+    let shown = home.display();
+    Some(match owner_of_others(&home) {
+        Some(owner) => format!(
+            "HOME is `{shown}`, which belongs to the user {owner}: a folder made there by this user would be closed to that one"
+        ),
+        None => format!("HOME is `{shown}`, where no folder is"),
+    })
 }
 
 /// What no tool may change, with the policy in `policy`, or with the one that would be found in the folder `here`.

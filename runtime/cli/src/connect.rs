@@ -1,5 +1,6 @@
 //! `tollgate connect CLIENT`: the entry by which a client of MCP has the bridge, in the form of its own configuration file. What else
-//! stands in the file stays, but for the form of JSON: it is written anew, and of a key that stood there twice the last is kept.
+//! stands in the file stays, but for the form of JSON: it is written anew, and of a key that stood there twice the last is kept. A number
+//! that JSON has no room for here must never be written as another one.
 
 mod place;
 
@@ -7,23 +8,28 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 use serde_json::{Map, Value, json};
+use toml_edit::DocumentMut;
 
 use self::place::Place;
 use super::args::{ConnectArgs, McpClient};
 use super::exit::{Exit, Failure};
-use super::{config, output};
+use super::{config, output, serve};
+use tollgate_config::{AgentName, NameError, Proof};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ConnectError {
     #[error("`{}` cannot be changed: {what}", path.display())]
     #[diagnostic(help("add the entry yourself: `tollgate connect` without --write prints it"))]
     NotWritten { path: PathBuf, what: String },
-    #[error("there is no place for the client's configuration: {}", config::no_place("XDG_CONFIG_HOME"))]
+    #[error("there is no place for the client's configuration: {why}")]
     #[diagnostic(help("add the entry yourself: `tollgate connect` without --write prints it"))]
-    NoPlace,
-    #[error("the path of this program, `{}`, is not UTF-8 text, and no client's configuration can name it", path.display())]
-    #[diagnostic(help("move the program to a folder with another name"))]
-    NotText { path: PathBuf },
+    NoPlace { why: String },
+    #[error("the path of {what}, `{}`, is not UTF-8 text, and no client's configuration can name it", path.display())]
+    #[diagnostic(help("move it to a folder with another name"))]
+    NotText { what: &'static str, path: PathBuf },
+    #[error("`{given}` is no name of an agent, so that the entry would never work")]
+    #[diagnostic(help("give the name that the policy has under [agents]"))]
+    NoAgent { given: String, source: NameError },
 }
 
 /// The command that a client starts. Clients start it with few of their own variables, and desktops have none of a shell's: so what says
@@ -36,10 +42,46 @@ struct Bridge {
 }
 
 /// Where a home is given, nothing is read of the folders that the others name.
-fn variables() -> Vec<(&'static str, String)> {
+fn variables() -> Result<Vec<(&'static str, String)>, Failure> {
     let own = config::own_variables();
+    let own = own.map_err(|(what, path)| Failure::usage(ConnectError::NotText { what, path }))?;
     let has_home = own.iter().any(|(name, _)| *name == "TOLLGATE_HOME");
-    own.into_iter().filter(|(name, _)| !has_home || name.starts_with("TOLLGATE_")).collect()
+    Ok(own.into_iter().filter(|(name, _)| !has_home || name.starts_with("TOLLGATE_")).collect())
+}
+
+/// A path as a client's configuration has it.
+fn text_of(what: &'static str, path: PathBuf) -> Result<String, Failure> {
+    let text = path.into_os_string().into_string();
+    text.map_err(|path| Failure::usage(ConnectError::NotText { what, path: path.into() }))
+}
+
+/// What the bridge is to be started with.
+fn arguments(args: &ConnectArgs) -> Result<Vec<String>, Failure> {
+    let mut arguments = vec!["mcp".to_owned(), "--start".to_owned()];
+    if let Some(given) = &args.agent {
+        let no_agent = |source| Failure::usage(ConnectError::NoAgent { given: output::one_line(given), source });
+        let agent: AgentName = given.parse().map_err(no_agent)?;
+        if args.token_file.is_none() {
+            say_if_token_is_needed(&agent);
+        }
+        arguments.extend(["--agent".to_owned(), agent.to_string()]);
+    }
+    if let Some(path) = &args.token_file {
+        // A client starts its servers in a folder of its own.
+        let path = std::path::absolute(path).map_err(Failure::internal)?;
+        arguments.extend(["--token-file".to_owned(), text_of("the file of the token", path)?]);
+    }
+    Ok(arguments)
+}
+
+fn say_if_token_is_needed(agent: &AgentName) {
+    if let Some((path, Some(Proof::Token))) = serve::proof_of(agent) {
+        let path = output::one_line(&path.display().to_string());
+        output::eprint(&format!(
+            "warning: the policy `{path}` proves the agent {agent} by a token, which this entry does not have: give the file that it \
+             is in with --token-file\n"
+        ));
+    }
 }
 
 impl Bridge {
@@ -58,18 +100,13 @@ const NAME: &str = "tollgate";
 
 pub(crate) fn connect(args: &ConnectArgs) -> Result<Exit, Failure> {
     let program = config::this_program().map_err(Failure::internal)?;
-    let program = match program.to_str() {
-        Some(program) => program.to_owned(),
-        None => return Err(Failure::usage(ConnectError::NotText { path: program })),
-    };
-    let more = args.agent.iter().flat_map(|agent| ["--agent".to_owned(), agent.clone()]);
-    let arguments = ["mcp".to_owned(), "--start".to_owned()].into_iter().chain(more).collect();
-    let bridge = Bridge { program, arguments, variables: variables() };
+    let program = text_of("this program", program)?;
+    let bridge = Bridge { program, arguments: arguments(args)?, variables: variables()? };
     if !args.write {
         output::print(&args.client.text(&bridge)?)?;
         return Ok(Exit::Success);
     }
-    let place = args.client.place().ok_or_else(|| Failure::usage(ConnectError::NoPlace))?;
+    let place = args.client.place().map_err(|why| Failure::usage(ConnectError::NoPlace { why }))?;
     let failed = |what: String| Failure::usage(ConnectError::NotWritten { path: place.path().to_owned(), what });
     let held = place.hold().map_err(&failed)?;
     let after = args.client.with_entry(held.text(), &bridge).map_err(&failed)?;
@@ -96,15 +133,18 @@ impl McpClient {
         }
     }
 
-    /// Its configuration file.
-    fn place(self) -> Option<Place> {
-        let home = |name: &str| Some(Place::Home(config::home()?.join(name)));
-        let settings = |name: &str| Some(Place::Home(config::settings_folder()?.join(name)));
+    /// Its configuration file. The error says why it has no place.
+    fn place(self) -> Result<Place, String> {
+        let home = |name: &str| config::below_home(name).map(Place::Home).ok_or_else(config::no_home);
+        let settings = |name: &str| {
+            let place = config::in_settings(name).map(Place::Home);
+            place.ok_or_else(|| config::no_place("XDG_CONFIG_HOME"))
+        };
         match self {
-            Self::ClaudeCode => Some(Place::Project(".mcp.json".into())),
+            Self::ClaudeCode => Ok(Place::Project(".mcp.json".into())),
             Self::ClaudeDesktop => settings("Claude/claude_desktop_config.json"),
             Self::Cursor => home(".cursor/mcp.json"),
-            Self::Vscode => Some(Place::Project(".vscode/mcp.json".into())),
+            Self::Vscode => Ok(Place::Project(".vscode/mcp.json".into())),
             Self::Codex => home(".codex/config.toml"),
             Self::GeminiCli => home(".gemini/settings.json"),
             Self::Opencode => settings("opencode/opencode.json"),
@@ -154,6 +194,9 @@ fn with_json(before: &str, key: &str, entry: Value) -> Result<String, String> {
     let read = if before.trim().is_empty() { Ok(json!({})) } else { serde_json::from_str::<Value>(before) };
     // Comments, which some clients take, would be lost.
     let mut whole = read.map_err(|error| format!("it is not plain JSON ({error})"))?;
+    if let Some((number, written)) = other_number(before) {
+        return Err(format!("it has the number {number}, which would be written as {written}"));
+    }
     let object = whole.as_object_mut().ok_or("it is no JSON object")?;
     let servers = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
     let servers = servers.as_object_mut().ok_or_else(|| format!("`{key}` is no object"))?;
@@ -161,12 +204,30 @@ fn with_json(before: &str, key: &str, entry: Value) -> Result<String, String> {
     Ok(format!("{whole:#}\n"))
 }
 
-/// Appended as text, so that comments stay.
+/// A number in a JSON text that is read as another one, or in another form, and as what.
+fn other_number(json: &str) -> Option<(String, String)> {
+    let (mut in_string, mut is_escaped) = (false, false);
+    let without_strings = |char: char| {
+        let is_quote = char == '"' && !is_escaped;
+        is_escaped = in_string && char == '\\' && !is_escaped;
+        in_string ^= is_quote;
+        if in_string { ' ' } else { char }
+    };
+    let outside: String = json.chars().map(without_strings).collect();
+    let words = outside.split(|char: char| !char.is_ascii_digit() && !matches!(char, '-' | '+' | '.' | 'e' | 'E'));
+    let mut numbers = words.filter(|word| word.starts_with(|char: char| char.is_ascii_digit() || char == '-'));
+    numbers.find_map(|number| {
+        let written = serde_json::from_str::<Value>(number).ok()?.to_string();
+        (written != number).then(|| (number.to_owned(), written))
+    })
+}
+
+/// Appended as text, so that comments stay; or else written into the entry that is there.
 fn with_toml(before: &str, bridge: &Bridge) -> Result<String, String> {
     let known: toml::Table = before.parse().map_err(|error| format!("it is not TOML ({error})"))?;
     let servers = known.get("mcp_servers").map(|servers| servers.as_table().ok_or("`mcp_servers` is no table"));
     if servers.transpose()?.is_some_and(|servers| servers.contains_key(NAME)) {
-        return Err(format!("it has `mcp_servers.{NAME}` already"));
+        return with_toml_replaced(before, bridge);
     }
     let text = |text: &str| toml::Value::from(text).to_string();
     let arguments: Vec<String> = bridge.arguments.iter().map(|argument| text(argument)).collect();
@@ -184,6 +245,22 @@ fn with_toml(before: &str, bridge: &Bridge) -> Result<String, String> {
     // A table that is written as a value cannot be added to.
     after.parse::<toml::Table>().map_err(|error| format!("it cannot be added to ({error})"))?;
     Ok(after)
+}
+
+/// With another command, arguments and variables in the entry that is there; what else is in it stays.
+fn with_toml_replaced(before: &str, bridge: &Bridge) -> Result<String, String> {
+    let mut document: DocumentMut = before.parse().map_err(|error| format!("it is not TOML ({error})"))?;
+    let servers = document.get_mut("mcp_servers").and_then(toml_edit::Item::as_table_like_mut);
+    let entry = servers.and_then(|servers| servers.get_mut(NAME)).and_then(toml_edit::Item::as_table_like_mut);
+    let entry = entry.ok_or_else(|| format!("`mcp_servers.{NAME}` is no table"))?;
+    entry.insert("command", toml_edit::value(&bridge.program));
+    entry.insert("args", toml_edit::value(bridge.arguments.iter().collect::<toml_edit::Array>()));
+    entry.remove("env");
+    if !bridge.variables.is_empty() {
+        let variables = bridge.variables.iter().map(|(name, value)| (*name, value.as_str()));
+        entry.insert("env", toml_edit::value(variables.collect::<toml_edit::InlineTable>()));
+    }
+    Ok(document.to_string())
 }
 
 #[cfg(test)]
@@ -265,8 +342,8 @@ mod tests {
 
     #[test]
     fn files_of_a_project_are_told_from_those_of_the_user() {
-        assert_eq!(McpClient::ClaudeCode.place(), Some(Place::Project(".mcp.json".into())));
-        assert_eq!(McpClient::Vscode.place(), Some(Place::Project(".vscode/mcp.json".into())));
+        assert_eq!(McpClient::ClaudeCode.place(), Ok(Place::Project(".mcp.json".into())));
+        assert_eq!(McpClient::Vscode.place(), Ok(Place::Project(".vscode/mcp.json".into())));
         let others = [
             McpClient::ClaudeDesktop,
             McpClient::Cursor,
@@ -275,7 +352,7 @@ mod tests {
             McpClient::Opencode,
             McpClient::Zed,
         ];
-        assert!(!others.iter().any(|client| matches!(client.place(), Some(Place::Project(_)))));
+        assert!(!others.iter().any(|client| matches!(client.place(), Ok(Place::Project(_)))));
     }
 
     #[test]
@@ -283,9 +360,35 @@ mod tests {
         for before in ["// a comment\n{}", "[]", "1", r#"{"mcpServers":[]}"#, "{"] {
             assert!(with(McpClient::Cursor, before).is_err(), "{before}");
         }
-        for before in ["a = ", "mcp_servers = 1", "mcp_servers = { a = {} }", "[mcp_servers.tollgate]\ncommand = \"x\""]
-        {
+        for before in ["a = ", "mcp_servers = 1", "mcp_servers = { a = {} }", "[mcp_servers]\ntollgate = 1"] {
             assert!(with(McpClient::Codex, before).is_err(), "{before}");
+        }
+    }
+
+    #[test]
+    fn an_entry_of_toml_is_replaced_where_it_stands() {
+        let before = "# mine\n[mcp_servers.tollgate] # this\ncommand = \"old\"\nargs = [\"x\"]\ntool_timeout_sec = 9\nenv = { A = \"b\" }\n\n[tui]\n";
+        let after = with(McpClient::Codex, before).unwrap();
+        let expected = "# mine\n[mcp_servers.tollgate] # this\ncommand = \"/bin/tollgate\"\nargs = [\"mcp\", \"--start\"]\ntool_timeout_sec = 9\n\n[tui]\n";
+        assert_eq!(after, expected);
+        assert_eq!(with(McpClient::Codex, &after).unwrap(), after);
+        let bridge = bridge(&[("TOLLGATE_HOME", "/h \"o\"")]);
+        let codex: toml::Table = McpClient::Codex.with_entry(before, &bridge).unwrap().parse().unwrap();
+        assert_eq!(json!(codex["mcp_servers"]["tollgate"]["env"]), json!({ "TOLLGATE_HOME": "/h \"o\"" }));
+        assert_eq!(json!(codex["mcp_servers"]["tollgate"]["tool_timeout_sec"]), json!(9));
+    }
+
+    #[test]
+    fn no_number_becomes_another_one() {
+        for number in ["12345678901234567890123", "1e2", "1.0E5", "-0", "0.10", "18446744073709551616"] {
+            let refused = with(McpClient::Cursor, &format!(r#"{{"a":[1,{number}]}}"#)).unwrap_err();
+            assert!(
+                refused.starts_with(&format!("it has the number {number}, which would be written as ")),
+                "{refused}"
+            );
+        }
+        for kept in ["0", "-7", "18446744073709551615", "1.5", r#""1e2""#, r#""\"1e2""#, r#""\\",2"#, "true"] {
+            with(McpClient::Cursor, &format!(r#"{{"a":[{kept}]}}"#)).unwrap();
         }
     }
 }

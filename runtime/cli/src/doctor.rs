@@ -7,6 +7,7 @@ mod trial;
 
 use std::mem::MaybeUninit;
 
+use rustix::fs::statvfs;
 use serde_json::json;
 use tollgate::kernel_plan::level;
 use tollgate::sandbox::{Feature, FeatureGroup, KernelOffer, features};
@@ -16,7 +17,7 @@ use tollgate_config::SandboxSettings;
 
 use self::stored::Stored;
 use self::trial::Trial;
-use super::args::DoctorArgs;
+use super::args::{DoctorArgs, WritableLedgerArgs};
 use super::exit::{Exit, Failure};
 use super::{load, output};
 
@@ -31,13 +32,16 @@ struct Findings {
     policy: Option<String>,
     required: Level,
     tools: Stored,
+    /// What the ledger of this environment lacks, and why.
+    no_ledger: Option<(&'static str, String)>,
 }
 
 impl Findings {
     fn lacks(&self) -> Vec<&'static str> {
         let needed = self.features.iter().filter(|feature| feature.group == FeatureGroup::Needed && !feature.there);
         let lacks = self.offer.lacks(self.required).into_iter().chain(needed.map(|feature| feature.name));
-        lacks.chain(self.trials.iter().filter_map(Trial::lacks)).collect()
+        let ledger = self.no_ledger.iter().map(|(lacking, _why)| *lacking);
+        lacks.chain(self.trials.iter().filter_map(Trial::lacks)).chain(ledger).collect()
     }
 }
 
@@ -58,11 +62,26 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
         ),
         policy: policy.map(|(path, _)| path.display().to_string()),
         tools: Stored::look(),
+        no_ledger: no_ledger(&args.ledger.there),
     };
     let text = if args.json { json_text(&findings) } else { text(&findings) };
     output::print(&format!("{}\n", text.trim_end()))?;
     let is_well = findings.lacks().is_empty() && findings.tools.is_whole();
     Ok(if is_well { Exit::Success } else { Exit::Usage })
+}
+
+/// Why no entry could be written where a run would write it, as far as that is seen without writing.
+fn no_ledger(args: &WritableLedgerArgs) -> Option<(&'static str, String)> {
+    let folder = match args.folder() {
+        Ok(folder) => folder,
+        Err(failure) => return Some(("a place for the ledger", failure.causes())),
+    };
+    // One that is not there yet is made on this disk.
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let disk = statvfs(there).ok()?;
+    let shown = output::one_line(&folder.display().to_string());
+    (disk.f_bavail == 0 && disk.f_blocks > 0)
+        .then(|| ("room on the ledger's disk", format!("the disk of the ledger's folder, `{shown}`, is full")))
 }
 
 /// Without `/proc` too (`uname(2)`).
@@ -101,7 +120,7 @@ fn json_text(findings: &Findings) -> String {
 }
 
 fn text(findings: &Findings) -> String {
-    let Findings { kernel, offer, features, trials, low, group, policy, required, tools } = findings;
+    let Findings { kernel, offer, features, trials, low, group, policy, required, tools, no_ledger } = findings;
     let reached = offer.level();
     let mut text =
         format!("kernel {kernel}, Landlock ABI {}: level `{reached}`\n  {}\n", offer.landlock_abi, meaning(reached));
@@ -125,6 +144,9 @@ fn text(findings: &Findings) -> String {
         text.extend(given.iter().map(|line| format!("  low  {line}\n")));
     }
     text.push_str(&tools.text());
+    if let Some((_lacking, why)) = no_ledger {
+        text.push_str(&format!("the ledger: no: {}\n", output::one_line(why)));
+    }
     let whose = policy.as_ref().map_or_else(|| "by default".to_owned(), |path| format!("by {path}"));
     let lacks = findings.lacks();
     if lacks.is_empty() {

@@ -137,7 +137,7 @@ pub fn main() -> ExitCode {
     } else {
         survive_size_limit();
         match CommandLine::try_parse() {
-            Ok(line) => (line.args.json, config::must_be_absolute().and_then(|()| drill(&line.args))),
+            Ok(line) => (line.args.json, config::must_be_usable().and_then(|()| drill(&line.args))),
             Err(error) => return usage(&error),
         }
     };

@@ -7,6 +7,7 @@ use tollgate::error::CallError;
 use tollgate::help::{self, Granted, Place, Step};
 use tollgate_plain::one_line;
 
+use super::config;
 use super::load::{Loaded, ManifestFrom};
 
 /// The lines that would allow what `rule` denies; each a place and what to write there.
@@ -52,8 +53,17 @@ fn lines(loaded: &Loaded, steps: &[Step]) -> Vec<String> {
 fn placed(loaded: &Loaded, step: &Step) -> String {
     let what = one_line(&step.what);
     match (step.place, &loaded.manifest_from) {
+        // What is installed is not edited: it would be refused.
+        (Place::Manifest, ManifestFrom::File(path)) if is_installed(path) => format!(
+            "in the tool's manifest, or a copy of it, then `tollgate install PATH --name {} --manifest FILE`: {what}",
+            loaded.manifest.name
+        ),
         (Place::Manifest, ManifestFrom::File(path)) => format!("in {}: {what}", path.display()),
         (Place::Manifest, ManifestFrom::Component(_)) => format!("in tool.toml, then `tollgate build`: {what}"),
         (Place::Manifest, ManifestFrom::Grant) | (Place::Policy | Place::Nowhere, _) => step.to_string(),
     }
+}
+
+fn is_installed(manifest: &Path) -> bool {
+    config::tools_folder().is_some_and(|tools| manifest.starts_with(tools))
 }

@@ -15,6 +15,7 @@ use super::{load, operator, output, tools, which};
 use tollgate::artifact::Artifact;
 use tollgate::offers::{Operation, aliases_of};
 use tollgate::registry::{Done, FindError, Installed, InstalledTool, RecordError, Registry, VERSIONS_MAX, Writer};
+use tollgate_audit::Digest;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {
@@ -93,7 +94,12 @@ pub(crate) fn say_not_offered(name: &str, artifact: &Artifact, aliases: &BTreeMa
 
 fn manifest(args: &InstallArgs, component: &[u8]) -> Result<FoundManifest, Failure> {
     let found = load::manifest_of(&args.component, component, args.manifest.as_deref())?;
-    found.ok_or_else(|| Failure::usage(InstallError::NoManifest { component: args.component.clone() }))
+    // What is installed already, and is to be installed again under its name.
+    let again = || {
+        let tool = which::find(args.name.as_deref()?).ok()?;
+        (tool.installed.component == Digest::of(component)).then(|| installed_manifest(&tool)).flatten()
+    };
+    found.or_else(again).ok_or_else(|| Failure::usage(InstallError::NoManifest { component: args.component.clone() }))
 }
 
 /// The name is the tool's in the policy, so it is the operator's word: what was given, or what the file is called. A manifest
@@ -110,6 +116,29 @@ fn name(args: &InstallArgs, manifest: &Manifest, from: &ManifestFrom) -> Result<
         return Err(Failure::usage(InstallError::WhichName { component, declared }));
     };
     given.parse().map_err(|source| Failure::usage(InstallError::NoName { name: output::one_line(given), source }))
+}
+
+/// That a policy will refuse a component, and the command that pins it there.
+pub(crate) struct Refused {
+    pub(crate) why: String,
+    pub(crate) pin: String,
+}
+
+/// Why the policy of this folder will refuse a component that is installed under this name, or that of the home, which a daemon obeys.
+pub(crate) fn refused(loaded: &Loaded, name: &ToolName, component: Digest) -> Option<Refused> {
+    let pin = format!("tollgate policy pin {name}");
+    if let Some(error) = loaded.refused(name, component) {
+        return Some(Refused { why: error.to_string(), pin });
+    }
+    let (path, error) = loaded.refused_at_home(name, component)?;
+    let pin = format!("{pin} --policy {}", output::shell_word(&path));
+    Some(Refused { why: format!("{error}, by `{}`, which a daemon obeys", path.display()), pin })
+}
+
+/// The manifest that a version was installed with, if it stands there as it was: for a component that comes without one.
+pub(crate) fn installed_manifest(tool: &InstalledTool) -> Option<FoundManifest> {
+    let found = load::manifest_file(&tool.manifest()).ok()?;
+    (Digest::of(found.1.as_bytes()) == tool.installed.manifest).then_some(found)
 }
 
 /// A line for each version that went since there were too many.
@@ -131,7 +160,8 @@ fn print(
     let version = output::one_line(&candidate.manifest().version.to_string());
     let component = candidate.component();
     let is_new = done.is_some();
-    let refused = loaded.refused(name, component).map(|error| error.to_string());
+    let refused = refused(loaded, name, component);
+    let why_refused = refused.as_ref().map(|refused| refused.why.as_str());
     let before = done.as_ref().and_then(|done| done.before.as_ref());
     if args.json {
         let report = json!({
@@ -143,7 +173,7 @@ fn print(
             "folder": registry.component_folder(component).to_string_lossy(),
             "already": !is_new,
             "before": before.map(tools::version_json),
-            "refused_by_policy": refused,
+            "refused_by_policy": why_refused,
             "gone": done.iter().flat_map(|done| &done.gone).map(tools::version_json).collect::<Vec<_>>(),
         });
         output::print(&format!("{report}\n"))?;
@@ -159,9 +189,8 @@ fn print(
         text.push_str(&format!("  before  {before}; go back to it with  tollgate rollback {name}\n"));
     }
     text.push_str(&done.as_ref().map(gone).unwrap_or_default());
-    if let Some(why) = refused {
-        let why = output::one_line(&why);
-        text.push_str(&format!("  policy  {why}; pin the new one with  tollgate policy pin {name}\n"));
+    if let Some(Refused { why, pin }) = refused {
+        text.push_str(&format!("  policy  {}; pin the new one with  {pin}\n", output::one_line(&why)));
     }
     text.push_str(&format!("  run it  tollgate run {name}\n"));
     output::print(&text)?;

@@ -13,7 +13,7 @@ use tollgate::supervisor::{Supervisor, SupervisorError, SupervisorSettings};
 use tollgate::surroundings::low_limits;
 use tollgate_config::TimeSpan;
 use tollgate_notary::LedgerFault;
-use tollgate_system::os_error;
+use tollgate_system::{of_thread, os_error};
 
 use super::args::{LedgerArgs, WritableLedgerArgs};
 use super::cause::{Place, advice, advice_on};
@@ -41,6 +41,9 @@ enum LedgerError {
     #[error("this program's own file cannot be found, so neither notary nor workers can be started")]
     #[diagnostic(help("it is told by `/proc/self/exe`: mount procfs at /proc"))]
     NoProgram { source: std::io::Error },
+    #[error("this process cannot start what it needs")]
+    #[diagnostic(help("nothing was run; {help}"))]
+    NoThread { help: String, source: std::io::Error },
     #[error("the call is over, but its record may not be whole, so its answer is withheld")]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NotFinished { source: NotaryFailure },
@@ -183,7 +186,11 @@ pub(crate) fn no_supervisor(folder: &Path, failure: SupervisorError) -> Failure 
             let help = advice(&source, Place::SIDE_STORE);
             Failure::usage(LedgerError::SideStore { folder: folder.to_owned(), help, source })
         }
-        SupervisorError::Ledger(source) | SupervisorError::Thread(source) => Failure::internal(source),
+        SupervisorError::Ledger(source) => Failure::internal(source),
+        SupervisorError::Thread(source) => {
+            let source = of_thread(source);
+            Failure::internal_as(LedgerError::NoThread { help: advice(&source, Place::PROGRAM), source })
+        }
     }
 }
 

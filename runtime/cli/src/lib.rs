@@ -78,7 +78,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<Exit, Failure> {
-    config::must_be_absolute()?;
+    config::must_be_usable()?;
     name_process(&args.command);
     match args.command {
         Command::Run(args) => run::run(&args),

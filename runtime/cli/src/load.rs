@@ -84,6 +84,15 @@ impl Loaded {
         self.grants.bind(subject, |_path| false).err()
     }
 
+    /// The same by the policy of the home, which a daemon obeys: with its path.
+    pub(crate) fn refused_at_home(&self, name: &ToolName, component: Digest) -> Option<(PathBuf, BindError)> {
+        let home = config::home_policy().filter(|home| self.policy_path.as_ref() != Some(home))?;
+        // What else is wrong with it is told where it is obeyed.
+        let grants = PolicyFile::given(&home, Path::new("/")).ok()?.policy.grants;
+        let subject = Subject { name, digest: component.0, installed: true };
+        grants.bind(subject, |_path| false).err().map(|error| (home, error))
+    }
+
     /// Why the policy may grant the tool nothing though somebody wrote that it should.
     pub(crate) fn astray(&self) -> Option<String> {
         astray(self.policy_path.as_deref(), &self.grants, &self.manifest.name)
@@ -123,6 +132,13 @@ pub(crate) enum FileError {
     #[error("`{}` gives no name for a tool: {reason}", component.display())]
     #[diagnostic(help("rename the file, or install it with `tollgate install PATH --name NAME`"))]
     NoName { component: PathBuf, reason: String },
+    #[error("{why}")]
+    #[diagnostic(help(
+        "nothing was run; if this component is the one that is meant, `tollgate policy pin {name}` writes that into the policy of this \
+         folder; `tollgate show {name}` prints the versions that are installed, and `tollgate rollback {name}@VERSION` makes one \
+         of them current"
+    ))]
+    Pinned { name: ToolName, why: BindError },
     #[error("`{}` is a folder, and no component", folder.display())]
     #[diagnostic(help("{help}"))]
     AProject { folder: PathBuf, help: String },
@@ -149,7 +165,13 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
 
 /// The entry of the policy that is for this component.
 fn bind(grants: &Grants, subject: Subject<'_>, component: &Path) -> Result<Binding, Failure> {
-    grants.bind(subject, same_file_as(component)).map_err(Failure::usage)
+    grants.bind(subject, same_file_as(component)).map_err(|why| {
+        if subject.installed && matches!(why, BindError::Pinned { .. }) {
+            Failure::usage(FileError::Pinned { name: subject.name.clone(), why })
+        } else {
+            Failure::usage(why)
+        }
+    })
 }
 
 /// What a component that is run by its path is called: the name of its file, which the operator typed. `_` is as `-`, since build

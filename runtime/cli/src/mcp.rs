@@ -4,18 +4,22 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 use tollgate_daemon::Operator;
-use tollgate_system::{ProcessCommand, keep_files_from_programs};
+use tollgate_system::{ProcessCommand, keep_files_from_programs, of_thread};
 
 use super::args::McpArgs;
 use super::exit::{Exit, Failure};
@@ -28,9 +32,14 @@ enum McpError {
         "start one with `tollgate serve`, have it started by `tollgate mcp --start`, or name its ledger with --ledger"
     ))]
     NoDaemon { folder: PathBuf },
-    #[error("the daemon that was started has ended, and none has the ledger")]
-    #[diagnostic(help("`tollgate serve` says what is wrong"))]
-    NotStarted,
+    #[error("the daemon that was started {how}, and none has the ledger")]
+    #[diagnostic(help("{said}"))]
+    NotStarted { how: &'static str, said: String },
+    #[error("the daemon has closed the connection, and the client has not: the daemon was stopped, or has ended")]
+    #[diagnostic(help(
+        "`tollgate status` says whether one runs; a client that starts its server again gets another connection"
+    ))]
+    Closed,
     #[error("no agent of the daemon's policy is `{agent}`")]
     #[diagnostic(help("its agents are: {known}"))]
     NoAgent { agent: String, known: String },
@@ -55,7 +64,7 @@ enum McpError {
     NoTokenFile { path: PathBuf, source: io::Error },
 }
 
-/// Copies until either side ends.
+/// Copies until either side ends. The client's end is the usual one.
 pub(crate) fn mcp(args: &McpArgs) -> Result<Exit, Failure> {
     let token = token(args.token_file.as_deref())?;
     let socket = socket(args)?;
@@ -75,16 +84,27 @@ pub(crate) fn mcp(args: &McpArgs) -> Result<Exit, Failure> {
     }
     to.write_all(first.get(..came).unwrap_or_default()).map_err(not_connected)?;
     drop(first);
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let client_ended = Arc::clone(&has_ended);
     let sends = move || {
         // Whichever side has broken off, it is over.
-        copy(&mut input, &mut to).unwrap_or_default();
+        if copy(&mut input, &mut to).is_ok() {
+            client_ended.store(true, Ordering::SeqCst);
+        }
         to.shutdown(Shutdown::Write).unwrap_or_default();
     };
-    thread::Builder::new().name("client".to_owned()).stack_size(STACK_BYTES).spawn(sends).map_err(Failure::internal)?;
+    let client = thread::Builder::new().name("client".to_owned()).stack_size(STACK_BYTES);
+    client.spawn(sends).map_err(|error| Failure::internal(of_thread(error)))?;
     let mut output = File::from(duplicate(io::stdout())?);
     let mut stream = stream;
     // A client that is gone needs no answer; the thread that waits for it ends with this process.
-    copy(&mut stream, &mut output).unwrap_or_default();
+    let is_closed = match copy(&mut stream, &mut output) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    };
+    if is_closed && !has_ended.load(Ordering::SeqCst) {
+        return Err(Failure::internal_as(McpError::Closed));
+    }
     Ok(Exit::Success)
 }
 
@@ -110,10 +130,12 @@ fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
     let (from, text) = match file {
         Some(path) => {
             let failed = |source| Failure::usage(McpError::NoTokenFile { path: path.to_owned(), source });
-            let mut text = String::new();
-            let open = File::open(path).map_err(failed)?;
+            // It may be a FIFO to which nobody ever writes.
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            let open = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+            let open = File::from(open);
             must_be_ones_own(&open, path)?;
-            open.take(TOKEN_BYTES_MAX * 2).read_to_string(&mut text).map_err(failed)?;
+            let text = String::from_utf8_lossy(&read_within(open, TOKEN_WAIT).map_err(failed)?).into_owned();
             (format!("`{}`", path.display()), text)
         }
         None => match config::token() {
@@ -125,6 +147,23 @@ fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
     let is_token =
         !token.is_empty() && token.len() as u64 <= TOKEN_BYTES_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
     if is_token { Ok(Some(token.to_owned())) } else { Err(Failure::usage(McpError::NoToken { from })) }
+}
+
+/// The start of what is in a file that was opened without waiting, each part of which may take that long to come.
+fn read_within(mut file: File, most: Timespec) -> io::Result<Vec<u8>> {
+    let (mut read, mut part) = (Vec::new(), [0; COPIED_BYTES]);
+    while read.len() as u64 <= TOKEN_BYTES_MAX * 2 {
+        if poll(&mut [PollFd::new(&file, PollFlags::IN)], Some(&most))? == 0 {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody has written to it for some seconds"));
+        }
+        match file.read(&mut part) {
+            Ok(0) => break,
+            Ok(came) => read.extend_from_slice(part.get(..came).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
 }
 
 /// A token that others can read is theirs as well.
@@ -197,6 +236,7 @@ fn socket(args: &McpArgs) -> Result<PathBuf, Failure> {
 fn start(ledger: &Path) -> Result<Operator, Failure> {
     let program = config::this_program().map_err(Failure::internal)?;
     let ledger = std::path::absolute(ledger).map_err(Failure::internal)?;
+    let said = Said::new().map_err(Failure::internal)?;
     // Clients leave files open in the servers that they start, and wait for their ends.
     keep_files_from_programs().map_err(Failure::internal)?;
     let mut daemon = ProcessCommand::new(program, ["serve", "--detached"])
@@ -205,7 +245,7 @@ fn start(ledger: &Path) -> Result<Operator, Failure> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(said.0.try_clone().map_err(Failure::internal)?)
         .spawn()
         .map_err(Failure::internal)?;
     let patience = Instant::now() + START_PATIENCE;
@@ -224,7 +264,33 @@ fn start(ledger: &Path) -> Result<Operator, Failure> {
         }
         thread::sleep(LOOK_EVERY);
     }
-    Err(Failure::usage(McpError::NotStarted))
+    let how = if ended.is_some() { "has ended" } else { "does not answer yet" };
+    Err(Failure::usage(McpError::NotStarted { how, said: said.text() }))
+}
+
+/// What the daemon says on its standard error: a file in memory, of which the first part is kept. It must never grow, since it stays for as
+/// long as the daemon does.
+struct Said(File);
+
+impl Said {
+    fn new() -> io::Result<Self> {
+        let file = memfd_create("tollgate-said", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        ftruncate(&file, SAID_BYTES_MAX)?;
+        fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        Ok(Self(file.into()))
+    }
+
+    /// In one line.
+    fn text(&self) -> String {
+        let mut bytes = vec![0; usize::try_from(SAID_BYTES_MAX).unwrap_or_default()];
+        let read = self.0.read_at(&mut bytes, 0).unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default()).into_owned();
+        let lines = text.trim_end_matches('\0').lines().map(|line| output::one_line(line.trim()));
+        match lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ") {
+            nothing if nothing.is_empty() => "it said nothing; `tollgate serve` may say what is wrong".to_owned(),
+            said => format!("it said: {said}"),
+        }
+    }
 }
 
 const ROOT: u32 = 0;
@@ -238,6 +304,12 @@ const STACK_BYTES: usize = 128 << 10;
 
 /// With its word, a token's line has no more than the gateway reads.
 const TOKEN_BYTES_MAX: u64 = 500;
+
+/// How long somebody may take to write a token into a FIFO.
+const TOKEN_WAIT: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// Enough for an error and its help.
+const SAID_BYTES_MAX: u64 = 16 << 10;
 
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const OTHERS_PATIENCE: Duration = Duration::from_secs(5);

@@ -107,4 +107,4 @@ pub(crate) fn refused(source: OperatorError, help: &'static str) -> Failure {
 
 pub(crate) const RESTART_HELP: &str =
     "restart the daemon: `tollgate serve stop`, then `tollgate serve`, or `tollgate service restart`";
-const RELOAD_HELP: &str = "the policy before holds on; mend the file, then reload again";
+const RELOAD_HELP: &str = "the policy before holds on; mend that, then reload again";

@@ -24,6 +24,9 @@ enum PolicyFailure {
     #[error("there is no policy to write the pin into")]
     #[diagnostic(help("make one, such as an empty `tollgate.toml` in this folder, or give one with --policy"))]
     Nowhere,
+    #[error("there is no policy `{}`", path.display())]
+    #[diagnostic(help("make it, such as an empty file, or give one that is there"))]
+    NotThere { path: PathBuf },
     #[error("`{}` is not written: it is no regular file of this user, or a link", path.display())]
     #[diagnostic(help("put a copy in its place, as this user"))]
     NotOwn { path: PathBuf },
@@ -48,6 +51,9 @@ fn pin(args: &PinArgs) -> Result<Exit, Failure> {
     let tool = find(&args.name)?;
     let here = load::working_folder()?;
     let path = place(args, &here)?;
+    if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Err(Failure::usage(PolicyFailure::NotThere { path }));
+    }
     if !is_own_file(&path) {
         return Err(Failure::usage(PolicyFailure::NotOwn { path }));
     }
@@ -166,7 +172,8 @@ fn print(args: &PinArgs, tool: &InstalledTool, path: &Path, is_new: bool) -> Res
     }
     let verb = if is_new { "pinned" } else { "is pinned already:" };
     let mut text = format!("{verb} {name} to {pin}\n  policy  {shown}\n");
-    let is_found = path.file_name().is_some_and(|name| name == POLICY_NAME) && args.policy.is_none();
+    // That of the home is given, and not found.
+    let is_found = args.policy.is_none() && load::working_folder().is_ok_and(|here| here.join(POLICY_NAME) == path);
     let folder = path.parent().filter(|_| is_found && is_new);
     // A policy that was accepted was accepted as it was.
     let is_refused = folder.is_some_and(|folder| {

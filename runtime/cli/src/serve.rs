@@ -16,11 +16,12 @@ use tollgate::service::{Config, OpenError};
 use tollgate::supervisor::SupervisorError;
 use tollgate_authority::PolicyFile;
 use tollgate_config::{AgentName, Proof};
-use tollgate_daemon::sockets::folder_of;
+use tollgate_daemon::sockets::{SocketError, folder_of};
 use tollgate_daemon::tokens::{TOKENS_FILE, TokenError, Tokens};
 use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, Status};
 
 use super::args::{ServeArgs, ServeCommand, StatusArgs, TokenCommand};
+use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::operator::{self, RESTART_HELP, not_reloaded, operator, refused};
 use super::{config, given, ledger, output, progress};
@@ -31,8 +32,8 @@ enum ServeError {
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace { what: &'static str },
     #[error("the daemon does not start")]
-    #[diagnostic(help("nothing is served; the reason stands above"))]
-    NotStarted { source: DaemonError },
+    #[diagnostic(help("nothing is served; {help}"))]
+    NotStarted { help: &'static str, source: DaemonError },
     #[error("another process has the ledger in `{}`", folder.display())]
     #[diagnostic(help("nothing is served; {help}, or give another ledger with --ledger"))]
     InUse { folder: PathBuf, help: &'static str, source: SupervisorError },
@@ -40,10 +41,8 @@ enum ServeError {
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NotFinished { source: tollgate::notary::NotaryFailure },
     #[error("the tokens of agents cannot be used")]
-    #[diagnostic(help(
-        "the file is this program's own: look who could change it, or remove it and make the tokens anew"
-    ))]
-    Tokens { source: TokenError },
+    #[diagnostic(help("{help}"))]
+    Tokens { help: String, source: TokenError },
     #[error("`{given}` is no name of an agent")]
     #[diagnostic(help("give the name that the policy has under [agents]"))]
     NoAgent { given: String, source: tollgate_config::NameError },
@@ -52,14 +51,14 @@ enum ServeError {
 pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
     match &args.what {
         None => daemon(args),
-        Some(ServeCommand::Reload) => {
+        Some(ServeCommand::Reload(there)) => {
             let by = ledger::user();
-            operator(&ledger::folder(&args.ledger)?)?.reload(&by).map_err(not_reloaded)?;
+            operator(&ledger::folder(there)?)?.reload(&by).map_err(not_reloaded)?;
             output::print("the policy was read again, and holds from here on\n")?;
             Ok(Exit::Success)
         }
-        Some(ServeCommand::Stop) => {
-            operator(&ledger::folder(&args.ledger)?)?.stop().map_err(|source| refused(source, ""))?;
+        Some(ServeCommand::Stop(there)) => {
+            operator(&ledger::folder(there)?)?.stop().map_err(|source| refused(source, ""))?;
             output::print("the daemon ends once the calls under way are over\n")?;
             Ok(Exit::Success)
         }
@@ -73,6 +72,7 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
     }
     let ledger = ledger::folder(&args.ledger)?;
     let policy = policy(args)?;
+    let given = super::systemd::given()?;
     let (home, tokens) = home()?;
     let place = |what| move || Failure::usage(ServeError::NoPlace { what });
     let tools = config::tools_folder().ok_or_else(place("tools"))?;
@@ -102,7 +102,7 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
     // Whoever has the daemon hears it as any other signal.
     let end = Arc::new(|| raise(SIGTERM).unwrap_or_default());
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::internal)?;
-    let config = DaemonConfig { tollgate, folder, tokens, gateway, given: super::systemd::given(), tell, end };
+    let config = DaemonConfig { tollgate, folder, tokens, gateway, given, tell, end };
     let daemon = progress::during("opening the ledger", || Daemon::start(config))
         .map_err(|source| not_started(&ledger, source))?;
     say_ready(&daemon, args.json)?;
@@ -154,8 +154,9 @@ fn policy(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
 fn say_ready(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     let places = daemon.places();
     if json {
-        let agents =
-            places.iter().map(|(agent, (socket, port))| json!({ "agent": agent, "socket": socket, "port": port }));
+        let agents = places
+            .iter()
+            .map(|(agent, (socket, port))| json!({ "agent": agent, "socket": socket.to_string_lossy(), "port": port }));
         let ready = json!({ "ok": true, "pid": std::process::id(), "agents": agents.collect::<Vec<_>>() });
         output::print(&format!("{ready}\n"))?;
         return Ok(());
@@ -193,8 +194,18 @@ fn not_started(folder: &Path, source: DaemonError) -> Failure {
         }
         DaemonError::Open(OpenError::Supervisor(failure)) => ledger::no_supervisor(folder, failure),
         DaemonError::Open(OpenError::Policy(error)) => Failure::usage(*error),
+        source @ DaemonError::Open(OpenError::Engine(_)) => {
+            Failure::internal_as(ServeError::NotStarted { help: REASON_ABOVE, source })
+        }
+        source @ DaemonError::Socket(SocketError::Long { .. }) => {
+            Failure::usage(ServeError::NotStarted { help: "set XDG_RUNTIME_DIR to a folder with a short path", source })
+        }
+        source @ DaemonError::Given { .. } => Failure::usage(ServeError::NotStarted {
+            help: "in the `.socket` unit, `FileDescriptorName=` names an agent; without agents in the policy it is `local`",
+            source,
+        }),
         source @ (DaemonError::Open(_) | DaemonError::Socket(_) | DaemonError::Io(_)) => {
-            Failure::usage(ServeError::NotStarted { source })
+            Failure::usage(ServeError::NotStarted { help: REASON_ABOVE, source })
         }
     }
 }
@@ -212,7 +223,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 fn tokens(command: &TokenCommand) -> Result<Exit, Failure> {
     let tokens = Tokens::at(home()?.1);
-    let failed = |source| Failure::usage(ServeError::Tokens { source });
+    let failed = |source| Failure::usage(ServeError::Tokens { help: help_for_tokens(&source), source });
     let agent = |given: &String| -> Result<AgentName, Failure> {
         given.parse().map_err(|source| Failure::usage(ServeError::NoAgent { given: output::one_line(given), source }))
     };
@@ -244,8 +255,29 @@ fn tokens(command: &TokenCommand) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Why a token opens nothing yet, by the policy of the daemon that has this user's ledger, else by that of the home.
-fn of_no_use_yet(agent: &AgentName) -> Option<String> {
+/// What helps depends on the cause: to make the tokens anew ends those of every agent.
+fn help_for_tokens(error: &TokenError) -> String {
+    match error {
+        TokenError::File { path, source } => {
+            let place = path.parent().unwrap_or(path).display();
+            format!("the tokens are as they were; {}: `{place}`", advice(source, Place::TOKENS))
+        }
+        TokenError::Damaged { .. } => {
+            "the file is this program's own: look who could change it, or remove it and make the \
+                                       tokens of all agents anew"
+                .to_owned()
+        }
+        TokenError::TooMany { agent } => format!(
+            "`tollgate serve token list` shows the start of each, by which `tollgate serve token remove {agent} --start START` \
+             removes one"
+        ),
+        TokenError::Random => "the system gives no randomness: look at its log".to_owned(),
+    }
+}
+
+/// How an agent is proven, if it is named, by the policy of the daemon that has this user's ledger, else by that of the home; and which
+/// policy that is.
+pub(crate) fn proof_of(agent: &AgentName) -> Option<(PathBuf, Option<Proof>)> {
     let running = config::ledger_folder().and_then(|ledger| operator::running(&ledger)?.ok());
     let path = match running.and_then(|daemon| daemon.status().ok()) {
         Some(status) => status.policy?,
@@ -253,17 +285,25 @@ fn of_no_use_yet(agent: &AgentName) -> Option<String> {
     };
     // What is wrong with it is told where it is used.
     let policy = PolicyFile::given(&path, Path::new("/")).ok()?.policy;
+    Some((path, policy.deployment.agents.get(agent).map(|named| named.is.clone())))
+}
+
+/// Why a token opens nothing yet.
+fn of_no_use_yet(agent: &AgentName) -> Option<String> {
+    let (path, proof) = proof_of(agent)?;
     let path = path.display();
-    match policy.deployment.agents.get(agent) {
+    match proof {
         None => {
             Some(format!("the policy `{path}` names no agent `{agent}`: nobody is heard by this token before it does"))
         }
-        Some(named) if named.is != Proof::Token => Some(format!(
+        Some(proof) if proof != Proof::Token => Some(format!(
             "the policy `{path}` does not prove the agent `{agent}` by a token: `is = {{ token = true }}` would"
         )),
         Some(_) => None,
     }
 }
+
+const REASON_ABOVE: &str = "the reason stands above";
 
 /// Digits of a token's SHA-256 that are shown.
 const SHOWN: usize = 16;

@@ -87,7 +87,7 @@ pub(crate) fn run(args: &RunArgs, operator: &Operator) -> Result<Exit, Failure> 
             print(&reply, args)?;
             Ok(Exit::Success)
         }
-        Err(failed) => Ok(say(&failed, args)),
+        Err(failed) => Ok(say(&failed, args, operator)),
     }
 }
 
@@ -137,7 +137,7 @@ fn print(reply: &Reply, args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn say(failed: &CallFailed, args: &RunArgs) -> Exit {
+fn say(failed: &CallFailed, args: &RunArgs, operator: &Operator) -> Exit {
     let CallFailed { kind, message, call, remains, .. } = failed;
     let Remains { details, stdout, stderr, .. } = &**remains;
     if args.json {
@@ -151,8 +151,12 @@ fn say(failed: &CallFailed, args: &RunArgs) -> Exit {
         report::streams(&streams(stdout, stderr), args.log.into());
         let mut text = format!("error: {}\n", output::one_line(message));
         let more = ["rule", "advice", "help"].map(|key| (key, details.get(key).and_then(Value::as_str)));
-        let call = ("call", call.as_deref());
-        for (key, value) in more.into_iter().chain([call]).filter_map(|(key, value)| Some((key, value?))) {
+        // What helps stands in `tollgate.toml`, of which there may be several: it is the daemon's that is meant.
+        let policy = more.iter().any(|(key, value)| *key == "help" && value.is_some());
+        let policy = policy.then(|| operator.status().ok()?.policy).flatten();
+        let policy = policy.map(|path| format!("{}, which the daemon obeys", path.display()));
+        let call = [("policy", policy.as_deref()), ("call", call.as_deref())];
+        for (key, value) in more.into_iter().chain(call).filter_map(|(key, value)| Some((key, value?))) {
             text.push_str(&format!("  {key:<10}{}\n", output::one_line(value)));
         }
         output::eprint(&text);
@@ -168,6 +172,8 @@ fn streams(stdout: &str, stderr: &str) -> Stdout {
 fn exit_of(kind: &Kind) -> Exit {
     match kind {
         Kind::Rejected | Kind::UnknownTool | Kind::Unauthenticated => Exit::Usage,
+        // The tool cannot be loaded.
+        Kind::Other(kind) if kind == "load" => Exit::Usage,
         Kind::Tool | Kind::Output | Kind::Trap => Exit::Tool,
         Kind::Violation => Exit::Violation,
         Kind::Cap => Exit::Cap,

@@ -86,6 +86,9 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
     };
     if args.json {
         output::print(&format!("{}\n", Value::from_iter(listed.iter().map(Listed::json))))?;
+    } else if config::tools_folder().is_none() {
+        let why = output::one_line(&config::no_place("TOLLGATE_HOME, XDG_DATA_HOME"));
+        output::eprint(&format!("no tool is installed: there is no place for tools: {why}\n"));
     } else if listed.is_empty() {
         output::eprint("no tool is installed; `tollgate install PATH` does that\n");
     } else {

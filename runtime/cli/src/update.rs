@@ -12,6 +12,7 @@ use tollgate_config::{Grant, Manifest, RandomNeed, ToolName, intersect, show_lim
 use super::args::UpdateArgs;
 use super::candidate::{Candidate, Store, not_changed};
 use super::exit::{Exit, Failure};
+use super::install::Refused;
 use super::load::{FoundManifest, Loaded};
 use super::which::{find, selector};
 use super::{install, load, operator, output, report, tools};
@@ -80,7 +81,18 @@ fn candidate(args: &UpdateArgs, tool: &InstalledTool) -> Result<Candidate, Failu
     let path = path.ok_or_else(|| Failure::usage(UpdateError::FromNowhere { name: tool.name.clone() }))?;
     let bytes = load::component(&path)?;
     let found: Option<FoundManifest> = load::manifest_of(&path, &bytes, args.manifest.as_deref())?;
-    let found = found.ok_or_else(|| Failure::usage(UpdateError::NoManifest { component: path.clone() }))?;
+    let found = match found {
+        Some(found) => found,
+        None => {
+            let no_manifest = || Failure::usage(UpdateError::NoManifest { component: path.clone() });
+            let installed = install::installed_manifest(tool).ok_or_else(no_manifest)?;
+            let shown = output::one_line(&path.display().to_string());
+            output::eprint(&format!(
+                "note: `{shown}` brings no manifest, and none is beside it: the one that is installed stays; --manifest gives another\n"
+            ));
+            installed
+        }
+    };
     Ok(Candidate { name: tool.name.clone(), path, bytes, found })
 }
 
@@ -111,7 +123,7 @@ struct Changes {
     /// The name in the manifest, of the one and of the other.
     declared: Option<[String; 2]>,
     /// Why the policy will refuse the new version.
-    refused: Option<String>,
+    refused: Option<Refused>,
 }
 
 /// What the one has and the other has not.
@@ -154,7 +166,7 @@ impl Changes {
             settings: Lines::between(&of_before(settings), &settings(candidate.manifest())),
             operations: operations.map_err(|error| with_causes(&error)),
             declared: (declared[0] != declared[1]).then_some(declared),
-            refused: loaded.refused(&tool.name, candidate.component()).map(|error| error.to_string()),
+            refused: install::refused(loaded, &tool.name, candidate.component()),
         }
     }
 
@@ -179,9 +191,8 @@ impl Changes {
             }
             Err(why) => text.push_str(&format!("  operations of before cannot be told: {}\n", output::one_line(why))),
         }
-        if let Some(why) = &self.refused {
-            let why = output::one_line(why);
-            text.push_str(&format!("  policy     {why}; pin the new one with  tollgate policy pin {}\n", tool.name));
+        if let Some(Refused { why, pin }) = &self.refused {
+            text.push_str(&format!("  policy     {}; pin the new one with  {pin}\n", output::one_line(why)));
         }
         text
     }
@@ -197,7 +208,7 @@ impl Changes {
             "manifest": self.settings.json(),
             "operations": operations,
             "declared": self.declared,
-            "refused_by_policy": self.refused,
+            "refused_by_policy": self.refused.as_ref().map(|refused| &refused.why),
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | thread | does | waits for |
 //! |---|---|---|
-//! | `doors`, one | takes who knocks at any door, looks at the disk and at its descriptors | a knock, or 5 s |
+//! | `doors`, one | takes who knocks at any door, looks at the disk, at its descriptors and whether threads start | a knock, or 5 s |
 //! | `operator`, for each connection of the operator | does what the operator asks | the operator's next word |
 //! | those of each gateway | [`gateway`](crate::gateway) | |
 //!
@@ -48,7 +48,9 @@ pub struct DaemonConfig {
     pub tokens: PathBuf,
     /// How to start a gateway.
     pub gateway: ProcessCommand,
-    /// Listeners that whoever started this process has opened (`sd_listen_fds(3)`), by the names of agents.
+    /// Listeners that whoever started this process has opened (`sd_listen_fds(3)`), by their names: that of an agent, or of a unit
+    /// `AGENT.socket`. One without a name of its own (none, `unknown`, `connection`, or that of another unit, which systemd gives where
+    /// the unit says nothing) is `local`'s.
     pub given: Vec<(String, UnixListener)>,
     /// Hears what an operator should know of, a line each, from any thread.
     pub tell: Arc<dyn Fn(&str) + Send + Sync>,
@@ -79,6 +81,7 @@ struct Shared {
     told: Mutex<ToldOf>,
     is_short_of_disk: AtomicBool,
     is_short_of_descriptors: AtomicBool,
+    is_short_of_threads: AtomicBool,
     operators: AtomicUsize,
     // The file of tokens that was looked at.
     tokens_seen: Mutex<Option<Option<(u64, i64, i64)>>>,
@@ -103,6 +106,16 @@ pub enum DaemonError {
     /// A socket cannot be listened on.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// A listener that was handed over is nobody's: whoever is sent there would wait for ever.
+    #[error(
+        "a socket was handed over for `{name}`, which is no agent of the policy, or has a socket already; the agents are: {agents}"
+    )]
+    Given {
+        /// The name of the listener.
+        name: String,
+        /// The agents of the policy.
+        agents: String,
+    },
     /// The operating system refuses.
     #[error("the daemon cannot be started")]
     Io(#[from] io::Error),
@@ -121,6 +134,7 @@ impl Daemon {
         let (ledger, policy) = (tollgate.ledger.clone(), tollgate.policy.clone());
         let place = folder.join(OPERATOR);
         let tollgate = Tollgate::open_as(tollgate, Some(place.clone()))?;
+        let given = given_to_agents(given, &tollgate.deployment())?;
         let operator = listen_for_packets(&place)?;
         let told = Mutex::new(ToldOf { state: tollgate.tools_changed_at(), next: None });
         let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
@@ -149,6 +163,7 @@ impl Daemon {
             told,
             is_short_of_disk: AtomicBool::new(false),
             is_short_of_descriptors: AtomicBool::new(false),
+            is_short_of_threads: AtomicBool::new(false),
             operators: AtomicUsize::new(0),
             tokens_seen: Mutex::default(),
             spare: Mutex::new(File::open("/dev/null").ok()),
@@ -164,7 +179,7 @@ impl Daemon {
     }
 
     /// Reads the policy again, as [`Tollgate::reload`] does. Agents that are new get a door, those that are gone lose theirs, once
-    /// their calls are over. Either way it is on record who asked for it and what came of it.
+    /// their calls are over. It is on record who asked for it and what came of it: a policy does not hold before that is.
     ///
     /// # Errors
     ///
@@ -251,9 +266,15 @@ impl Shared {
     fn reload(self: &Arc<Self>, by: &str) -> Result<(), ReloadError> {
         let _one_at_a_time = lock(&self.reloading);
         let before = lock(&self.doors).clone();
-        let read = self.serving.tollgate.read_policy().map_err(ReloadError::from);
+        // Before any socket is another one.
+        let read = self.lasting_trouble().map_or(Ok(()), |why| Err(ReloadError::Unrecorded { why }));
+        let read = read.and_then(|()| self.serving.tollgate.read_policy().map_err(ReloadError::from));
         let doors = read.and_then(|next| {
             let doors = self.doors_of(next.deployment(), &before)?;
+            self.record_adopted(by, next.digest()).inspect_err(|_| {
+                let is_new = |door: &&Arc<Door>| !before.iter().any(|other| Arc::ptr_eq(door, other));
+                doors.iter().filter(is_new).for_each(|door| door.take_away(&before));
+            })?;
             Ok((next, doors))
         });
         let (next, doors) = match doors {
@@ -265,14 +286,13 @@ impl Shared {
                     .policy
                     .as_deref()
                     .and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
-                self.record_reload(by, Digest::of(&text.unwrap_or_default()), Some(&why));
+                self.record_refused(by, Digest::of(&text.unwrap_or_default()), &why);
                 let help = fault.help.map(|help| format!(" ({help})")).unwrap_or_default();
                 self.serving
                     .tell(&format!("the policy was read again and does not hold, the one before stays: {why}{help}"));
                 return Err(error);
             }
         };
-        let digest = next.digest();
         self.serving.tollgate.adopt(next);
         *lock(&self.doors) = doors.clone();
         self.wake();
@@ -282,7 +302,6 @@ impl Shared {
         self.retire(gone.into_iter());
         self.look_at_tokens();
         self.changed();
-        self.record_reload(by, digest, None);
         tell_not_installed(&doors);
         self.serving.tell("the policy was read again, and holds from here on");
         Ok(())
@@ -314,8 +333,25 @@ impl Shared {
         doors.iter().filter_map(|door| door.running()).for_each(|gateway| gateway.changed());
     }
 
-    fn record_reload(&self, by: &str, policy: Digest, refused: Option<&str>) {
-        if let Err(error) = self.serving.tollgate.supervisor().record_reload(by, policy, refused) {
+    /// Why the ledger takes nothing, unless another notary is started soon.
+    fn lasting_trouble(&self) -> Option<String> {
+        let until = Instant::now() + NOTARY_PATIENCE;
+        loop {
+            let trouble = self.serving.tollgate.supervisor().notary().trouble()?;
+            if Instant::now() >= until {
+                return Some(trouble);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn record_adopted(&self, by: &str, policy: Digest) -> Result<(), ReloadError> {
+        let recorded = self.serving.tollgate.supervisor().record_reload(by, policy, None);
+        recorded.map_err(|error| ReloadError::Unrecorded { why: error.to_string() })
+    }
+
+    fn record_refused(&self, by: &str, policy: Digest, why: &str) {
+        if let Err(error) = self.serving.tollgate.supervisor().record_reload(by, policy, Some(why)) {
             self.serving.tell(&format!("that the policy was read again is not on record: {error}"));
         }
     }
@@ -430,6 +466,7 @@ impl Shared {
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= DESCRIPTORS_LOOK_EVERY) {
                 looked = Some(Instant::now());
                 self.look_at_descriptors();
+                self.look_at_threads();
             }
             {
                 let mut spare = lock(&self.spare);
@@ -518,6 +555,14 @@ impl Shared {
             }
         }
         self.changed();
+    }
+
+    /// The same for threads.
+    fn look_at_threads(&self) {
+        let short = Serving::short_of_threads();
+        if short.is_some() != self.is_short_of_threads.swap(short.is_some(), Ordering::SeqCst) {
+            self.serving.tell(&short.unwrap_or_else(|| "this process can start threads again".to_owned()));
+        }
     }
 
     /// The same for descriptors.
@@ -632,6 +677,32 @@ fn must_be_apart(folder: &Path, places: &[(String, Place)]) -> Result<(), Socket
     Ok(())
 }
 
+/// Listeners by the agents that they are for.
+fn given_to_agents(
+    given: Vec<(String, UnixListener)>,
+    deployment: &Deployment,
+) -> Result<Vec<(String, UnixListener)>, DaemonError> {
+    let mut agents: Vec<&str> = deployment.agents.keys().map(|agent| agent.as_str()).collect();
+    if agents.is_empty() {
+        agents.push(LOCAL);
+    }
+    let mut taken: Vec<(String, UnixListener)> = Vec::new();
+    for (name, listener) in given {
+        let agent = agent_of_given(&name, &agents).filter(|agent| taken.iter().all(|(other, _)| other != agent));
+        let Some(agent) = agent else { return Err(DaemonError::Given { name, agents: agents.join(", ") }) };
+        taken.push((agent.to_owned(), listener));
+    }
+    Ok(taken)
+}
+
+/// The agent that a listener is for, by its name.
+fn agent_of_given<'a>(name: &str, agents: &[&'a str]) -> Option<&'a str> {
+    let known = |name: &str| agents.iter().copied().find(|agent| *agent == name);
+    let unit = name.strip_suffix(UNIT_OF_SOCKET);
+    let is_nameless = unit.is_some() || matches!(name, "" | "unknown" | "connection");
+    known(name).or_else(|| known(unit?)).or_else(|| known(LOCAL).filter(|_| is_nameless))
+}
+
 /// Says which tools agents may call and nobody can, once for each policy that holds.
 fn tell_not_installed(doors: &[Arc<Door>]) {
     for door in doors {
@@ -658,11 +729,17 @@ fn lag_ms(ledger: &Path) -> u64 {
     u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// How the name of a socket's unit ends, by which systemd calls its listeners unless the unit says another name (systemd.socket(5)).
+const UNIT_OF_SOCKET: &str = ".socket";
+
 /// The name of the operator's socket.
 pub const OPERATOR: &str = "operator.sock";
 
-/// Descriptors are counted no more often than this, however many knock: that takes a while where there are many.
+/// Descriptors are counted, and threads tried, no more often than this, however many knock: that takes a while where there are many.
 const DESCRIPTORS_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a policy that is read again waits for a notary that follows one that died.
+const NOTARY_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Time in which a command that changes what is installed tells the daemon.
 const TOLD_WITHIN: Duration = Duration::from_secs(2);
@@ -681,3 +758,26 @@ const NO_ROOM_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections of the operator at the same time.
 const OPERATORS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_that_was_handed_over_is_of_the_agent_that_its_name_says() {
+        for (name, agents, agent) in [
+            ("reader", &["local", "reader"][..], Some("reader")),
+            ("reader.socket", &["local", "reader"], Some("reader")),
+            ("tollgate.socket", &["local", "reader"], Some("local")),
+            ("tollgate.socket", &["reader"], None),
+            ("", &["local"], Some("local")),
+            ("unknown", &["local"], Some("local")),
+            ("connection", &["local"], Some("local")),
+            ("", &["reader"], None),
+            ("writer", &["local", "reader"], None),
+            ("READER.socket", &["reader"], None),
+        ] {
+            assert_eq!(agent_of_given(name, agents), agent, "{name} of {agents:?}");
+        }
+    }
+}

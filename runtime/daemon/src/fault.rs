@@ -16,6 +16,12 @@ pub enum ReloadError {
     /// A socket that it names cannot be listened on.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The ledger takes nothing, so that nobody would find when the policy changed.
+    #[error("the ledger does not take that the policy is another one: {why}")]
+    Unrecorded {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// What is wrong with a policy.
@@ -51,7 +57,9 @@ impl Fault {
             ReloadError::Policy(OpenError::Policy(policy)) => {
                 Self { message, help: policy.help().map(|help| help.to_string()), file: FaultyFile::of(&**policy) }
             }
-            ReloadError::Policy(_) | ReloadError::Socket(_) => Self { message, help: None, file: None },
+            ReloadError::Policy(_) | ReloadError::Socket(_) | ReloadError::Unrecorded { .. } => {
+                Self { message, help: None, file: None }
+            }
         }
     }
 

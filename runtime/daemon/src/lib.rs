@@ -17,6 +17,7 @@ mod fault;
 mod gateway;
 mod lane;
 mod operator;
+mod path_text;
 mod serving;
 pub mod sockets;
 mod status;

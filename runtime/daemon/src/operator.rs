@@ -19,6 +19,7 @@ use tollgate_ipc::{Channel, ChannelError, Received, memory_file, read_memory_fil
 use tollgate_system::of_call;
 
 use crate::fault::Fault;
+use crate::path_text::PathText;
 use crate::status::Status;
 
 /// What the operator asks. An answer follows each.
@@ -65,7 +66,7 @@ enum Told {
     /// The agent of a user, if there is one.
     Agent {
         /// Its name and its socket.
-        agent: Option<(String, PathBuf)>,
+        agent: Option<(String, PathText)>,
     },
     /// Where the end of a call is, if it is one of the last few thousand.
     Located {
@@ -215,7 +216,7 @@ impl Operator {
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub fn agent_of(&self, uid: u32) -> Result<Option<(String, PathBuf)>, OperatorError> {
         match self.ask(&Asked::Agent { uid })? {
-            (Told::Agent { agent }, _) => Ok(agent),
+            (Told::Agent { agent }, _) => Ok(agent.map(|(name, socket)| (name, socket.into()))),
             _other => Err(senseless()),
         }
     }
@@ -337,7 +338,10 @@ fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedF
             operated.end();
             Ok((Told::Done, None))
         }
-        Asked::Agent { uid } => Ok((Told::Agent { agent: operated.agent_of(uid) }, None)),
+        Asked::Agent { uid } => {
+            let agent = operated.agent_of(uid).map(|(name, socket)| (name, PathText::from(socket.as_path())));
+            Ok((Told::Agent { agent }, None))
+        }
         Asked::Borrow => {
             let lent = operated.notary().lend();
             Ok((Told::Borrowed, Some(lent.map_err(|error| words(&error))?)))

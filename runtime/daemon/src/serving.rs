@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit};
 use tollgate::offers::NotOffered;
 use tollgate::service::Tollgate;
 use tollgate_config::{Agent, ServeSettings};
-use tollgate_system::{ProcessCommand, lock};
+use tollgate_system::{ProcessCommand, lock, of_thread};
 
 use crate::tokens::Tokens;
 
@@ -97,7 +97,23 @@ impl Serving {
             ));
         }
         why.extend(self.descriptors().and_then(|descriptors| descriptors.short()));
+        why.extend(Self::short_of_threads());
         why
+    }
+
+    /// That so few threads are left that a call may find none, in words. How many a user has can be seen by nobody but the kernel, so that
+    /// it is tried.
+    pub(crate) fn short_of_threads() -> Option<String> {
+        let all_started = Mutex::new(());
+        let failed = std::thread::scope(|scope| {
+            let _until_all_started = lock(&all_started);
+            let start = |_| {
+                let thread = std::thread::Builder::new().name("trial".to_owned()).stack_size(TRIAL_STACK_BYTES);
+                thread.spawn_scoped(scope, || drop(lock(&all_started))).err()
+            };
+            (0..THREADS_RESERVE).find_map(start)
+        });
+        failed.map(|error| format!("this process can start no more threads: {}", of_thread(error)))
     }
 
     /// How many descriptors this process has open, and may have; none where `/proc` does not tell.
@@ -148,6 +164,11 @@ impl Descriptors {
 /// Descriptors that are kept free for what is to come: a worker, a gateway and an operator at the same time, several times. A quarter
 /// of the limit where that is less.
 const DESCRIPTORS_RESERVE: u64 = 64;
+
+/// Threads that a call may need at once: of its gateway and its lane, and those of a worker's process.
+const THREADS_RESERVE: usize = 8;
+
+const TRIAL_STACK_BYTES: usize = 64 << 10;
 
 /// Lines that are remembered: what comes beyond is in nobody's list, and the lists say so.
 const TOLD_MAX: usize = 1_024;

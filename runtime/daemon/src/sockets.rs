@@ -29,7 +29,9 @@ pub enum SocketError {
         path: PathBuf,
     },
     /// Others may change the folder, so that they could put a socket of theirs in its place.
-    #[error("the folder `{}` of a socket belongs to another user, or others may change it", folder.display())]
+    #[error(
+        "on the way to a socket, the folder `{}` or the next one belongs to another user, or others may change it", folder.display()
+    )]
     Folder {
         /// The folder.
         folder: PathBuf,

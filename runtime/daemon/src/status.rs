@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::path_text;
+
 /// How a daemon stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -15,9 +17,11 @@ pub struct Status {
     pub protocol: u32,
     /// Seconds since it started.
     pub uptime_s: u64,
-    /// The folder of its ledger.
+    /// The folder of its ledger. A path that is no UTF-8 text is in JSON the numbers of its bytes.
+    #[serde(with = "path_text")]
     pub ledger: PathBuf,
     /// The file of its policy.
+    #[serde(with = "path_text::option", default)]
     pub policy: Option<PathBuf>,
     /// SHA-256 of the text of the policy that holds.
     pub policy_digest: String,
@@ -45,6 +49,7 @@ pub struct AgentStatus {
     /// The agent.
     pub agent: String,
     /// Its socket.
+    #[serde(with = "path_text")]
     pub socket: PathBuf,
     /// Its port on the loopback interface.
     pub port: Option<u16>,

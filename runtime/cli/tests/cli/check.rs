@@ -238,3 +238,31 @@ fn inspect_says_that_a_component_is_no_tool() {
     assert!(report["not_a_tool"].as_str().unwrap().contains("it exports nothing"), "{report}");
     assert!(desk.called().is_empty());
 }
+
+/// Before the question or after it.
+#[test]
+fn options_stand_on_either_side_of_the_question() {
+    let desk = Desk::with("word-count");
+    let tool = "tools/word-count.wasm";
+    let before = desk.run(&[&["check", tool][..], &DOCS, &["read", "/docs/a.txt"]].concat());
+    let after = desk.run(&[&["check", tool, "read", "/docs/a.txt"][..], &DOCS].concat());
+    assert_eq!((before.code, &before.stdout), (0, &after.stdout), "{after:?}");
+    desk.file("own.toml", "[tools.word-count]\nfs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n");
+    let given = desk.run(&["check", tool, "read", "/docs/a.txt", "--policy", "own.toml", "--on-violation", "deny"]);
+    assert_eq!((given.code, &given.stdout), (0, &before.stdout), "{given:?}");
+}
+
+/// What is installed is refused once it is edited.
+#[test]
+fn nobody_is_told_to_edit_the_manifest_of_what_is_installed() {
+    let desk = Desk::with("word-count");
+    let question = ["write", "/docs/a.txt", "--grant", "fs:/docs=docs:read,list,write"];
+    let by_path = desk.run(&[&["check", "tools/word-count.wasm"][..], &question].concat());
+    assert!(by_path.stdout.contains("to allow  in tools/word-count.toml: [[needs.fs]] of /docs"), "{by_path:?}");
+    assert_eq!(desk.run(&["install", "tools/word-count.wasm"]).code, 0);
+    let installed = desk.run(&[&["check", "word-count"][..], &question].concat());
+    let help = "to allow  in the tool's manifest, or a copy of it, then `tollgate install PATH --name word-count --manifest FILE`: \
+                [[needs.fs]] of /docs";
+    assert!(installed.code == 3 && installed.stdout.contains(help), "{installed:?}");
+    assert!(!installed.stdout.contains("components.sha256"), "{installed:?}");
+}

@@ -31,7 +31,7 @@ fn an_installed_tool_that_cannot_be_looked_at_is_told_by_its_cause() {
     fs::remove_file(&component).unwrap();
     symlink("component.wasm", &component).unwrap();
     let ran = desk.run(&["run", "word-count"]);
-    let help = "help: mend the symbolic links on the way to the tool's folder: they lead in circles: \
+    let help = "help: mend the symbolic links on the way to the tool's folder: they lead in circles, or one stands where none is followed: \
                 `FOLDER/tollgate-home/tools/components.sha256/";
     fails(&ran, 2, &["the installed tool `word-count` cannot be looked at", help]);
 }
@@ -65,7 +65,7 @@ fn a_granted_folder_is_told_by_its_cause() {
     let desk = Desk::with("word-count");
     symlink("circle", desk.path("circle")).unwrap();
     let count = |grant: &str| desk.run(&[&COUNT[..], &["--grant", grant]].concat());
-    let circle = "help: mend the symbolic links on the way to the folder that is granted: they lead in circles, or name another \
+    let circle = "help: mend the symbolic links on the way to the folder that is granted: they lead in circles, or one stands where none is followed, or name another \
                   one in its `host`";
     fails(&count("fs:/docs=circle:read,list"), 2, &["which cannot be used", circle]);
     let absent = "help: create the folder, or name one that is there in `fs.\"/docs\".host`";

@@ -727,3 +727,82 @@ fn without_a_place_to_keep_anything_it_compiles_each_time() {
     homeless.env_remove("HOME").env_remove("XDG_DATA_HOME");
     desk.ran(&homeless.output().unwrap()).fails(2, &["no place for tools", "TOLLGATE_HOME"]);
 }
+
+/// A daemon obeys the policy of the home, which is given and not found.
+#[test]
+fn a_pin_in_the_policy_of_the_home_is_told_by_whatever_changes_the_tool() {
+    let desk = Desk::with("json-query");
+    assert_eq!(desk.run(&["install", "tools/json-query.wasm"]).code, 0);
+    desk.file("tollgate-home/tollgate.toml", "[tools.json-query]\nlimits.memory = \"64MiB\"\n");
+    desk.run(&["policy", "pin", "json-query", "--policy", "none.toml"])
+        .fails(2, &["there is no policy `FOLDER/none.toml`"]);
+    let pinned = desk.run(&["policy", "pin", "json-query"]);
+    assert_eq!(pinned.code, 0, "{pinned:?}");
+    assert!(pinned.stdout.contains("\n  policy  FOLDER/tollgate-home/tollgate.toml\n"), "{pinned:?}");
+    assert!(!pinned.stdout.contains("tollgate trust"), "it is not found, so that nobody has to accept it: {pinned:?}");
+    let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
+    desk.file("tools/json-query.wasm", &other);
+    let policy = "policy pin json-query --policy FOLDER/tollgate-home/tollgate.toml\n";
+    let whose = ", by `FOLDER/tollgate-home/tollgate.toml`, which a daemon obeys; pin the new one with  tollgate ";
+    let shown = desk.run(&["update", "json-query"]);
+    assert!(shown.stdout.contains(&format!("{whose}{policy}")), "{shown:?}");
+    let installed = desk.run(&["install", "tools/json-query.wasm"]);
+    assert!(installed.code == 0 && installed.stdout.contains(&format!("{whose}{policy}")), "{installed:?}");
+    let again = desk.run(&["install", "tools/json-query.wasm", "--json"]).json();
+    assert!(again["refused_by_policy"].as_str().unwrap().contains("for the component sha256:"), "{again}");
+}
+
+#[test]
+fn what_a_pin_refuses_and_what_is_current_are_told_with_the_command_that_helps() {
+    let desk = Desk::with("json-query");
+    assert_eq!(desk.run(&["install", "tools/json-query.wasm"]).code, 0);
+    desk.file("tollgate.toml", format!("[tools.json-query]\ncomponent = \"sha256:{}\"\n", "0".repeat(64)));
+    let refused = desk.run(&[&["run", "json-query"][..], &QUERY].concat());
+    refused.fails(
+        2,
+        &[
+            "is for the component sha256:0000",
+            "`tollgate policy pin json-query`",
+            "`tollgate rollback json-query@VERSION`",
+        ],
+    );
+    let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
+    desk.file("tools/json-query.wasm", &other);
+    assert_eq!(desk.run(&["install", "tools/json-query.wasm", "--json"]).code, 0);
+    let version = desk.run(&["show", "json-query", "--json"]).json()["component"].as_str().unwrap()[..20].to_owned();
+    let current = desk.run(&["remove", &format!("json-query@{version}")]);
+    current.fails(2, &["error: `json-query` is left as it is: "]);
+    let headline = current.stderr.lines().next().unwrap();
+    let (_, why) = headline.split_once("is left as it is: ").unwrap();
+    assert_eq!(current.stderr.matches(why).count(), 1, "it is said once: {current:?}");
+}
+
+/// The README installs a tool with `--manifest`, and nothing beside the component says where that was.
+#[test]
+fn a_tool_whose_manifest_was_given_is_updated_and_installed_again_with_the_one_that_is_installed() {
+    let desk = Desk::with("json-query");
+    fs::rename(desk.path("tools/json-query.toml"), desk.path("given.toml")).unwrap();
+    let bare = ["install", "tools/json-query.wasm", "--name", "query"];
+    desk.run(&bare).fails(2, &["brings no manifest, and none is beside it"]);
+    assert_eq!(desk.run(&[&bare[..], &["--manifest", "given.toml"]].concat()).code, 0);
+    assert_eq!(desk.run(&["update", "query"]).code, 0);
+    // As `doctor` advises it.
+    let stored = desk.stored("query");
+    fs::remove_file(&stored.component).unwrap();
+    assert_eq!(desk.run(&bare).code, 0);
+    assert_eq!(desk.run(&[&["run", "query"][..], &QUERY].concat()).json(), json!({"value": 1}));
+    let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
+    desk.file("tools/json-query.wasm", &other);
+    // Another component is another thing to install, and what it needs is shown before it takes the place.
+    desk.run(&bare).fails(2, &["brings no manifest, and none is beside it"]);
+    let updated = desk.run(&["update", "query", "--yes"]);
+    assert_eq!(updated.code, 0, "{updated:?}");
+    updated.says(&["note: `", "brings no manifest, and none is beside it: the one that is installed stays"]);
+    assert_eq!(desk.run(&["show", "query", "--json"]).json()["component"], Digest::of(&other).to_string());
+    // One that was edited where it is stored is nobody's.
+    desk.file("tools/json-query.wasm", [&other[..], b"\0\x02\x01y"].concat());
+    let manifest = desk.stored("query").manifest;
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("{text}# more\n")).unwrap();
+    desk.run(&["update", "query", "--yes"]).fails(2, &["brings no manifest, and none is beside it"]);
+}

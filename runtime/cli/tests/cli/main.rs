@@ -8,9 +8,11 @@
     reason = "tests start the program and stop at the first thing that is wrong"
 )]
 
+mod activated;
 mod around;
 mod audit;
 mod authority;
+mod bridge;
 mod check;
 mod clients;
 mod compile;
@@ -23,6 +25,7 @@ mod grants;
 mod guides;
 mod helps;
 mod hints;
+mod homes;
 mod inherited;
 mod install;
 mod interrupted;

@@ -5,7 +5,7 @@
 mod configurations;
 mod conformance;
 mod models;
-mod official;
+pub(crate) mod official;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -64,6 +64,12 @@ impl Bridge {
         let opened = self.ask("initialize", params);
         self.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         opened
+    }
+
+    /// Waits until it ends by itself: its exit code, and what it said.
+    pub(crate) fn closed(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        (code, self.errors())
     }
 
     /// Ends it from the client's side.

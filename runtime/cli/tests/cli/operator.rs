@@ -2,13 +2,16 @@
 //! what agents lack.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use rustix::process::Resource;
 use serde_json::{Value, json};
 
+use crate::around::limit;
 use crate::desk::{Desk, Ran};
 use crate::serve::{POLICY, Served, calls, desk};
 use tollgate_testing::foreign::skipped;
@@ -261,8 +264,8 @@ fn a_unit_stays_where_systemd_has_read_it_and_nowhere_else() {
     };
     systemctl(&desk, "daemon-reload");
     install(&[]).fails(2, &["`systemctl --user daemon-reload` does not work: no bus", "no user manager may run here"]);
-    assert!(!unit.exists());
-    fs::write(&unit, "of before").unwrap();
+    assert!(!desk.path("config").exists(), "no folder is left of it");
+    desk.file("config/systemd/user/tollgate.service", "of before");
     assert_eq!(install(&["--force"]).code, 2);
     assert_eq!(fs::read_to_string(&unit).unwrap(), "of before");
     systemctl(&desk, "enable");
@@ -272,4 +275,140 @@ fn a_unit_stays_where_systemd_has_read_it_and_nowhere_else() {
     systemctl(&desk, "nothing");
     let installed = install(&[]);
     assert!(installed.stdout.starts_with("wrote FOLDER/config/systemd/user/tollgate.service\n"), "{installed:?}");
+}
+
+/// As without a daemon (`docs/errors.md`); and which policy would have to grant it.
+#[test]
+fn a_tool_that_lacks_a_grant_ends_the_same_with_and_without_a_daemon() {
+    let desk = desk(&["word-count"], "[tools.word-count]\n");
+    let served = Served::start(&desk);
+    let through = desk.run(&COUNT_INSTALLED);
+    assert_eq!(through.code, 2, "{through:?}");
+    through.says(&["  policy    FOLDER/tollgate-home/tollgate.toml, which the daemon obeys\n"]);
+    served.stop();
+    assert_eq!(desk.run(&COUNT_INSTALLED).code, 2);
+    assert_eq!(calls(&desk).len(), 0);
+}
+
+const COUNT_INSTALLED: [&str; 6] = ["run", "word-count", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+
+/// Whoever has written the policy of the home and starts no daemon is told who obeys it.
+#[test]
+fn a_grant_in_the_policy_of_the_home_is_named_where_nobody_obeys_it() {
+    let desk = desk(&["word-count"], POLICY);
+    let help = "help: the policy of the home, `FOLDER/tollgate-home/tollgate.toml`, names `word-count`, and a daemon alone obeys that one: \
+                start it with `tollgate serve`, or give the policy with --policy FOLDER/tollgate-home/tollgate.toml";
+    desk.run(&COUNT_INSTALLED).fails(2, &[help]);
+    // A policy here that does not name the tool changes nothing of that.
+    desk.file("tollgate.toml", "[tools.other]\n");
+    desk.run(&COUNT_INSTALLED).fails(2, &[help]);
+    let home = desk.path("tollgate-home/tollgate.toml");
+    let given = desk.run(&[&COUNT_INSTALLED[..], &["--policy", home.to_str().unwrap()]].concat());
+    assert_eq!(given.code, 0, "{given:?}");
+    // What is not the home's to give, or names another tool, is not named.
+    desk.file("tollgate-home/tollgate.toml", "[tools.other]\n");
+    let none = desk.run(&COUNT_INSTALLED);
+    assert!(none.code == 2 && !none.stderr.contains("policy of the home"), "{none:?}");
+}
+
+/// To make all tokens anew ends every agent's: only damage asks for that.
+#[test]
+fn tokens_that_cannot_be_written_are_not_to_be_thrown_away() {
+    let desk = desk(&[], "[agents.web]\nis = { token = true }\n");
+    assert_eq!(desk.run(&["serve", "token", "add", "web"]).code, 0);
+    let tokens = fs::read(desk.path("tollgate-home/tokens")).unwrap();
+    let mut command = desk.command(&["serve", "token", "add", "web"]);
+    limit(&mut command, Resource::Fsize, 0);
+    let full = desk.ran(&command.output().unwrap());
+    let help = "the tokens are as they were; raise the largest size that a file of the folder of the file of tokens may have (`ulimit -f`)";
+    full.fails(2, &["the file of tokens, `FOLDER/tollgate-home/tokens`, cannot be used", help]);
+    assert!(!full.stderr.contains("anew"), "{full:?}");
+    assert_eq!(fs::read(desk.path("tollgate-home/tokens")).unwrap(), tokens);
+    for _token in 1..16 {
+        assert_eq!(desk.run(&["serve", "token", "add", "web"]).code, 0);
+    }
+    let many = desk.run(&["serve", "token", "add", "web"]);
+    many.fails(2, &["the agent `web` has 16 tokens", "`tollgate serve token remove web --start START` removes one"]);
+    assert!(!many.stderr.contains("anew"), "{many:?}");
+    desk.file("tollgate-home/tokens", "{}");
+    desk.run(&["serve", "token", "add", "web"]).fails(2, &["is damaged", "make the tokens of all agents anew"]);
+}
+
+/// Nobody would find when it changed.
+#[test]
+fn a_policy_that_the_ledger_does_not_take_does_not_hold() {
+    let desk = desk(&[], "");
+    let mut command = desk.command(&["serve", "--json"]);
+    // Room for some entries.
+    limit(&mut command, Resource::Fsize, 24 << 10);
+    let served = Served::with(&mut command);
+    let digest = || desk.run(&["status", "--json"]).report()["policy_digest"].clone();
+    let reload = |policy: String| {
+        desk.file("tollgate-home/tollgate.toml", policy);
+        let before = digest();
+        (desk.run(&["serve", "reload"]), before)
+    };
+    let mut tries = (0..500).map(|number| reload(format!("# {number}\n")));
+    let (refused, before) = tries.find(|(reloaded, _)| reloaded.code != 0).unwrap();
+    let told = "error: the daemon does not do it: the ledger does not take that the policy is another one: ";
+    refused.fails(2, &[told, "the policy before holds on"]);
+    assert_eq!(digest(), before, "the one before holds");
+    let socket = served.socket("local").to_owned();
+    let agents = "[agents.reader]\nis = { socket = true }\n";
+    let (refused, before) = reload(agents.to_owned());
+    refused.fails(2, &[told]);
+    assert_eq!(digest(), before);
+    assert!(socket.exists() && !socket.with_file_name("reader.sock").exists(), "no door was opened, and none closed");
+}
+
+#[test]
+fn a_socket_whose_path_is_too_long_is_told_how_it_gets_a_shorter_one() {
+    let desk = desk(&[], "");
+    let long = desk.path(&"x".repeat(90));
+    fs::create_dir(&long).unwrap();
+    let mut command = desk.command(&["serve"]);
+    let told = desk.ran(&command.env("XDG_RUNTIME_DIR", &long).output().unwrap());
+    told.fails(2, &["and the most is 107", "set XDG_RUNTIME_DIR to a folder with a short path"]);
+}
+
+/// Who can start no thread takes no call, and says so before one is asked.
+#[test]
+fn a_daemon_that_can_start_no_thread_is_not_ready() {
+    if !is_root() {
+        return skipped("this user cannot become others");
+    }
+    let desk = desk(&[], "");
+    set_mode(&desk.path(""), 0o755);
+    fs::copy(env!("CARGO_BIN_EXE_tollgate"), desk.path("tollgate")).unwrap();
+    let home = desk.path("of-another");
+    fs::create_dir(&home).unwrap();
+    chown(&home, Some(4007), Some(4007)).unwrap();
+    let command = |args: &[&str]| {
+        let mut command = Command::new(desk.path("tollgate"));
+        command.args(args).current_dir("/").uid(4007).gid(4007).env_remove("XDG_RUNTIME_DIR").stdin(Stdio::null());
+        command.env("TOLLGATE_HOME", &home).env_remove("TOLLGATE_LEDGER");
+        command
+    };
+    // The fewest threads with which it serves its operator.
+    let start = |threads: u64| {
+        let mut serve = command(&["serve", "--json"]);
+        limit(&mut serve, Resource::Nproc, threads);
+        let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let status = desk.ran(&command(&["status"]).output().unwrap());
+        if line.is_empty() || status.code != 0 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        Some(child)
+    };
+    let child = (4..64).find_map(start).unwrap();
+    let status = desk.ran(&command(&["status"]).output().unwrap());
+    let told = "this process can start no more threads: clone3 (a new thread)";
+    assert!(status.stdout.contains(&format!("\nready     no: {told}")), "{status:?}");
+    assert_eq!(desk.ran(&command(&["serve", "stop"]).output().unwrap()).code, 0);
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert_eq!(said.matches(told).count(), 1, "{said}");
 }

@@ -213,7 +213,7 @@ fn all_official_clients_see_the_same() {
 }
 
 /// A daemon that a client starts.
-pub(super) struct Started<'d>(pub(super) &'d Desk);
+pub(crate) struct Started<'d>(pub(crate) &'d Desk);
 
 impl Drop for Started<'_> {
     fn drop(&mut self) {
