@@ -67,6 +67,8 @@ pub(crate) enum Failure {
         /// What of the tool's log people are shown.
         log: LogLevel,
     },
+    /// The same may succeed later.
+    Busy(Report),
     /// Tollgate itself failed.
     Internal(Report),
 }
@@ -74,6 +76,10 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn usage(error: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
         Self::Usage(Report::new(error))
+    }
+
+    pub(crate) fn busy(error: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
+        Self::Busy(Report::new(error))
     }
 
     pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -88,7 +94,7 @@ impl Failure {
     /// Its causes in one line, if nothing was asked of a tool yet.
     pub(crate) fn causes(&self) -> String {
         match self {
-            Self::Usage(report) | Self::Internal(report) => {
+            Self::Usage(report) | Self::Busy(report) | Self::Internal(report) => {
                 report.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
             }
             Self::Load { error, .. } => with_causes(error),
@@ -99,6 +105,7 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
+            Self::Busy(_) => Exit::Busy,
             Self::Load {
                 error: LoadError::Unrecorded(_) | LoadError::SetNotKept(_) | LoadError::Engine(_), ..
             }

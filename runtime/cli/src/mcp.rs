@@ -216,6 +216,19 @@ fn socket(args: &McpArgs) -> Result<PathBuf, Failure> {
     if let Some(socket) = &args.socket {
         return Ok(socket.clone());
     }
+    let patience = Instant::now() + START_PATIENCE;
+    loop {
+        match found(args) {
+            // Another one is started behind it.
+            Err(failure) if args.start && failure.exit() == Exit::Busy && Instant::now() < patience => {
+                thread::sleep(ENDING_LOOK_EVERY);
+            }
+            found => return found,
+        }
+    }
+}
+
+fn found(args: &McpArgs) -> Result<PathBuf, Failure> {
     let folder = ledger::folder(&args.ledger)?;
     let operator = match operator::found(&folder, operator::RESTART_HELP)? {
         Some(operator) => operator,
@@ -227,6 +240,9 @@ fn socket(args: &McpArgs) -> Result<PathBuf, Failure> {
     let known: Vec<&str> = status.agents.iter().map(|agent| agent.agent.as_str()).collect();
     let place = status.agents.iter().find(|known| known.agent == *agent);
     place.map(|place| place.socket.clone()).ok_or_else(|| {
+        if status.ending {
+            return through::ending();
+        }
         let known = output::one_line(&known.join(", "));
         Failure::usage(McpError::NoAgent { agent: output::one_line(agent), known })
     })
@@ -313,4 +329,5 @@ const SAID_BYTES_MAX: u64 = 16 << 10;
 
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const OTHERS_PATIENCE: Duration = Duration::from_secs(5);
+const ENDING_LOOK_EVERY: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -46,7 +46,7 @@ pub(crate) fn wrong_arguments(text: &str) {
 /// Says on stderr what went wrong beside what the command ends with.
 pub(crate) fn aside(failure: &Failure) {
     match failure {
-        Failure::Usage(report) | Failure::Internal(report) => eprint_report(report),
+        Failure::Usage(report) | Failure::Busy(report) | Failure::Internal(report) => eprint_report(report),
         Failure::Load { .. } | Failure::Call { .. } => eprint(&failure_text(failure)),
     }
 }
@@ -108,6 +108,7 @@ pub(crate) fn failure_json(failure: &Failure) -> Value {
             "error": { "kind": "load", "message": unusable(component, error), "help": load_help(error) },
         }),
         Failure::Usage(report) => json!({ "ok": false, "error": report_json("usage", report) }),
+        Failure::Busy(report) => json!({ "ok": false, "error": report_json("busy", report) }),
         Failure::Internal(report) => json!({ "ok": false, "error": report_json("internal", report) }),
     }
 }
@@ -154,7 +155,7 @@ fn failure_text(failure: &Failure) -> String {
             let help = load_help(error).map(|help| format!("  help: {help}\n")).unwrap_or_default();
             format!("error: {}\n{help}", unusable(component, error))
         }
-        Failure::Usage(report) | Failure::Internal(report) => rendered(report, false),
+        Failure::Usage(report) | Failure::Busy(report) | Failure::Internal(report) => rendered(report, false),
     }
 }
 

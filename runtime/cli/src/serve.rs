@@ -267,6 +267,11 @@ fn help_for_tokens(error: &TokenError) -> String {
                                        tokens of all agents anew"
                 .to_owned()
         }
+        TokenError::OfOthers { path, .. } => format!(
+            "look whether it has tokens that you did not make (`tollgate serve token list`, once it is yours alone: `chmod 600 {}`); \
+             if so, remove it and make the tokens of all agents anew",
+            path.display()
+        ),
         TokenError::TooMany { agent } => format!(
             "`tollgate serve token list` shows the start of each, by which `tollgate serve token remove {agent} --start START` \
              removes one"

@@ -26,6 +26,9 @@ enum ThroughError {
         "add `[agents.NAME]` with `is = {{ uid = {uid} }}` to the daemon's policy, or run under a policy of your own: --policy FILE"
     ))]
     NoAgent { uid: u32 },
+    #[error("the daemon that has this ledger is ending: it takes no more calls")]
+    #[diagnostic(help("try again once its last calls are over; `tollgate status` says how it stands"))]
+    Ending,
     #[error("the daemon that has this ledger cannot be asked")]
     #[diagnostic(help("`tollgate status` says how it stands"))]
     NotConnected { source: ConnectError },
@@ -95,8 +98,16 @@ pub(crate) fn run(args: &RunArgs, operator: &Operator) -> Result<Exit, Failure> 
 pub(crate) fn own_socket(operator: &Operator) -> Result<PathBuf, Failure> {
     let uid = rustix::process::getuid().as_raw();
     let agent = operator.agent_of(uid).map_err(|source| operator::refused(source, ""))?;
-    let (_agent, socket) = agent.ok_or_else(|| Failure::usage(ThroughError::NoAgent { uid }))?;
-    Ok(socket)
+    match agent {
+        Some((_agent, socket)) => Ok(socket),
+        None if operator.status().is_ok_and(|status| status.ending) => Err(ending()),
+        None => Err(Failure::usage(ThroughError::NoAgent { uid })),
+    }
+}
+
+/// That a daemon has no agents any more since it is about to end.
+pub(crate) fn ending() -> Failure {
+    Failure::busy(ThroughError::Ending)
 }
 
 /// Waits for the answer; a signal withdraws the call.

@@ -80,6 +80,8 @@ struct Shared {
     is_over: AtomicBool,
     told: Mutex<ToldOf>,
     is_short_of_disk: AtomicBool,
+    // Whether the operator has asked for its end.
+    is_to_end: AtomicBool,
     is_short_of_descriptors: AtomicBool,
     is_short_of_threads: AtomicBool,
     operators: AtomicUsize,
@@ -162,6 +164,7 @@ impl Daemon {
             is_over: AtomicBool::new(false),
             told,
             is_short_of_disk: AtomicBool::new(false),
+            is_to_end: AtomicBool::new(false),
             is_short_of_descriptors: AtomicBool::new(false),
             is_short_of_threads: AtomicBool::new(false),
             operators: AtomicUsize::new(0),
@@ -420,6 +423,7 @@ impl Shared {
             policy_digest: self.serving.tollgate.policy_digest().to_string(),
             ready: why_not_ready.is_empty(),
             why_not_ready,
+            ending: self.serving.is_draining(),
             free_bytes: self.serving.free_bytes(),
             descriptors_open: descriptors.map(|descriptors| descriptors.open),
             descriptors_limit: descriptors.and_then(|descriptors| descriptors.limit),
@@ -625,7 +629,10 @@ impl operator::Operated for Operated {
     }
 
     fn end(&self) {
-        (self.0.end)();
+        // Whoever has the daemon ends it at once where it is told a second time, and calls under way with it.
+        if !self.0.is_to_end.swap(true, Ordering::SeqCst) {
+            (self.0.end)();
+        }
     }
 
     fn agent_of(&self, uid: u32) -> Option<(String, PathBuf)> {

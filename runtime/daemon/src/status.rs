@@ -29,6 +29,9 @@ pub struct Status {
     pub ready: bool,
     /// Why not.
     pub why_not_ready: Vec<String>,
+    /// Whether it is about to end: it has no agents any more, and goes once their last calls are over.
+    #[serde(default)]
+    pub ending: bool,
     /// Bytes that the ledger's disk has left.
     pub free_bytes: Option<u64>,
     /// Descriptors that its process has open.

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -36,6 +37,19 @@ pub enum TokenError {
         path: PathBuf,
         /// What is wrong.
         what: String,
+    },
+    /// Others may write it.
+    #[error(
+        "the file of tokens, `{}`, can be written by others: its owner is the user {owner}, its mode {mode:04o}",
+        path.display()
+    )]
+    OfOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Its mode.
+        mode: u32,
     },
     /// An agent has as many as it may.
     #[error("the agent `{agent}` has {TOKENS_MAX} tokens, the most that it may have: remove one first")]
@@ -141,7 +155,23 @@ impl Tokens {
         Some((found.ino(), found.ctime(), found.ctime_nsec()))
     }
 
+    /// Whoever else may write it makes tokens of their own, for any agent.
+    fn must_be_ones_own(&self) -> Result<(), TokenError> {
+        let failed = |source| TokenError::File { path: self.path.clone(), source };
+        match std::fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found.map_err(failed)?,
+        };
+        let place = OFlags::PATH | OFlags::CLOEXEC;
+        let file = rustix::fs::open(&self.path, place, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        let found = rustix::fs::fstat(&file).map_err(|errno| failed(errno.into()))?;
+        let (owner, mode) = (found.st_uid, found.st_mode & 0o7777);
+        let is_own = [rustix::process::geteuid().as_raw(), ROOT].contains(&owner) && mode & WRITTEN_BY_OTHERS == 0;
+        if is_own { Ok(()) } else { Err(TokenError::OfOthers { path: self.path.clone(), owner, mode }) }
+    }
+
     fn stored(&self) -> Result<Stored, TokenError> {
+        self.must_be_ones_own()?;
         let bytes = match files::read(&self.path, FILE_BYTES_MAX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
             read => read.map_err(|source| TokenError::File { path: self.path.clone(), source })?,
@@ -178,6 +208,9 @@ pub const TOKENS_MAX: usize = 16;
 /// By which people, and scanners for secrets, know one.
 const PREFIX: &str = "tollgate_";
 
+const ROOT: u32 = 0;
+const WRITTEN_BY_OTHERS: u32 = 0o022;
+
 const VERSION: u32 = 1;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -208,6 +241,19 @@ mod tests {
         assert!(!tokens.is_right("web", one.as_bytes()).unwrap() && tokens.is_right("web", two.as_bytes()).unwrap());
         assert_eq!(tokens.remove(&web, "").unwrap(), 1);
         assert!(tokens.hashes().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_lets_nobody_in() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("tokens");
+        let tokens = Tokens::at(path.clone());
+        let token = tokens.add(&"web".parse().unwrap()).unwrap();
+        for (mode, is_refused) in [(0o600, false), (0o640, false), (0o620, true), (0o602, true), (0o666, true)] {
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+            let shown = tokens.is_right("web", token.as_bytes());
+            assert_eq!(matches!(shown, Err(TokenError::OfOthers { .. })), is_refused, "{mode:o}: {shown:?}");
+        }
     }
 
     #[test]

@@ -247,6 +247,32 @@ fn a_policy_is_read_again_without_dropping_a_call() {
     assert_eq!(ends.len(), 1, "{ends:?}");
 }
 
+/// However often it is told to end, it ends once its calls are over, and says so to whoever comes meanwhile.
+#[test]
+fn a_daemon_that_is_told_twice_to_end_ends_its_calls_first() {
+    let sleeps = "[tools.sleep-forever]\nclocks = { monotonic = \"real\" }\nlimits = { deadline = \"1h\" }\n";
+    let desk = desk(&["word-count", "sleep-forever"], &format!("{POLICY}{sleeps}"));
+    let mut served = Served::start(&desk);
+    let mut sleeper = Rpc::connect(served.socket("local"));
+    sleeper.begin("sleep-forever", "attack", &json!({ "millis": 3_600_000 }));
+    while !calls(&desk).iter().any(|call| call["operation"] == "attack") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    for _again in 0..2 {
+        assert_eq!(desk.run(&["serve", "stop"]).code, 0);
+    }
+    while desk.run(&["status", "--json"]).report()["ending"] != true {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    for command in [&["run", "word-count", "--json"][..], &["status", "--socket"], &["mcp"]] {
+        desk.run(command).fails(75, &["the daemon that has this ledger is ending"]);
+    }
+    sleeper.say("{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":1}}\n");
+    let cancelled = sleeper.hear().expect("an answer");
+    assert_eq!(cancelled["error"]["data"]["error"]["kind"], "cancelled", "{cancelled}");
+    assert!(served.child.take().unwrap().wait().unwrap().success());
+}
+
 /// The kernel says which user is at the other end; each agent has its own socket and its own tools.
 #[test]
 fn agents_are_proven_by_user_and_have_their_own_tools() {

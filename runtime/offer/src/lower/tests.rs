@@ -160,6 +160,24 @@ fn the_longest_schema_without_references_is_lowered_whole() {
 }
 
 /// What a model reads is escaped; what values must match is not.
+/// Where a schema keeps them, nobody looks; a value that tags or marks of order stand in is none that anybody types.
+#[test]
+fn remarks_with_hidden_characters_are_left_out() {
+    let hidden = "as usual\u{e0041}\u{202e}";
+    let schema = json!({
+        "type": "object", "default": { "a": hidden }, "examples": [{ "a": "plain" }, { "a": hidden }],
+        "properties": { "a": { "type": "string", "default": "plain", "examples": [hidden], "contentEncoding": hidden } },
+    });
+    for provider in PROVIDERS {
+        let lowered = lower_input(&schema, provider).schema;
+        let text = lowered.to_string();
+        assert!(!text.contains("as usual"), "{text}");
+        if provider == Provider::Mcp {
+            assert_eq!(lowered["properties"]["a"], json!({ "type": "string", "default": "plain" }));
+        }
+    }
+}
+
 #[test]
 fn descriptions_steer_nothing() {
     let (hidden, shown) = ("a\u{202e}b\u{e0041}\u{1b}[1m\n\tc", "a\\u202eb\\udb40\\udc41\\u001b[1m\n\tc");
