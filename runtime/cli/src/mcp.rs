@@ -35,9 +35,10 @@ enum McpError {
     #[error("the daemon that was started {how}, and none has the ledger")]
     #[diagnostic(help("{said}"))]
     NotStarted { how: &'static str, said: String },
-    #[error("the daemon has closed the connection, and the client has not: the daemon was stopped, or has ended")]
+    #[error("the daemon has closed the connection, and the client has not")]
     #[diagnostic(help(
-        "`tollgate status` says whether one runs; a client that starts its server again gets another connection"
+        "the daemon has ended, or does not take this client any more, as where its token was removed: `tollgate status` says \
+         how it stands"
     ))]
     Closed,
     #[error("no agent of the daemon's policy is `{agent}`")]

@@ -394,7 +394,8 @@ fn a_token_that_is_removed_opens_nothing_more_and_closes_what_it_opened() {
             client.ask("tools/call", json!({ "name": "word-count_count", "arguments": { "folder": "/docs" } }));
         assert_eq!(called["result"]["isError"], false, "{called}");
     }
-    assert!(removed.child.wait().unwrap().success());
+    let (code, said) = removed.closed();
+    assert!(code == Some(5) && said.contains("as where its token was removed"), "{said}");
     let mut again = Bridge::start(
         desk.command(&["mcp", "--socket", served.socket("web").to_str().unwrap()]).env("TOLLGATE_TOKEN", &first),
     );
