@@ -103,11 +103,14 @@ impl Addresses {
     }
 }
 
-/// As rules print it: its words, with commas between them.
+/// As rules print it: `public`, `listed` or both. The networks are the operator's, and rules are shown to guests.
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self.words().collect();
-        f.write_str(&words.join(","))
+        f.write_str(match (self.public, self.lists_networks()) {
+            (true, false) => PUBLIC,
+            (true, true) => "public,listed",
+            (false, _) => "listed",
+        })
     }
 }
 
@@ -323,7 +326,9 @@ mod tests {
     fn it_is_written_as_it_is_read() {
         for words in [&["public"][..], &["public", "10.1.0.0/16", "fd00::/8"], &["127.0.0.1/32"]] {
             assert_eq!(list(words).words().collect::<Vec<_>>(), words);
-            assert_eq!(list(words).to_string(), words.join(","));
         }
+        assert_eq!(list(&["public"]).to_string(), "public");
+        assert_eq!(list(&["public", "10.1.0.0/16"]).to_string(), "public,listed");
+        assert_eq!(list(&["10.1.0.0/16"]).to_string(), "listed");
     }
 }

@@ -2,23 +2,43 @@
 
 use tollgate_plain::is_steering;
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::canonical_combining_class;
 
 /// `text` in the one spelling that is compared where case and form do not count: the compatibility form (NFKD) in small letters,
-/// without characters that hide. The long `ſ` is an `s` then, and a full-width `．` a dot.
+/// without characters that hide and without accents, which databases leave out as well. The long `ſ` is an `s` then, and a full-width
+/// `．` a dot. What is folded in pieces is folded alike.
 pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    text.nfkd().filter(|character| !is_steering(*character)).flat_map(char::to_lowercase).collect()
+    let counts = |character: &char| !is_steering(*character) && canonical_combining_class(*character) == 0;
+    text.nfkd().filter(counts).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Parts of a pattern are folded by themselves, what they are compared with as a whole.
+        #[test]
+        fn pieces_are_folded_as_the_whole_is(first in "\\PC{0,6}", second in "[\\PC\u{301}\u{323}\u{1100}\u{1161}]{0,6}") {
+            prop_assert_eq!(fold(&format!("{first}{second}")), fold(&first) + &fold(&second));
+        }
+
+        #[test]
+        fn what_is_folded_stays_as_it_is(text in "\\PC{0,12}") {
+            prop_assert_eq!(fold(&fold(&text)), fold(&text));
+        }
+    }
 
     #[test]
     fn spellings_of_one_word_are_folded_into_one() {
-        for text in ["secret", "SECRET", "\u{17f}ecret", "ｓｅｃｒｅｔ", "se\u{200b}cret"] {
+        for text in
+            ["secret", "SECRET", "\u{17f}ecret", "ｓｅｃｒｅｔ", "se\u{200b}cret", "sécret", "se\u{323}\u{301}cret"]
+        {
             assert_eq!(fold(text), "secret", "{text}");
         }
         assert_eq!(fold("\u{ff0e}\u{2024}\u{2025}"), "....");

@@ -60,7 +60,7 @@ impl fmt::Display for FieldName {
 pub struct Field {
     /// Its name.
     pub name: FieldName,
-    /// Its value: visible bytes with spaces and tabs between them.
+    /// Its value: visible ASCII with spaces and tabs between.
     pub value: Vec<u8>,
 }
 
@@ -150,8 +150,10 @@ pub enum FieldFault {
         /// What was given.
         name: Shown,
     },
-    /// The value has a control character, or a space at its start or end.
-    #[error("the value of the header field `{name}` has a control character, or a space at its start or end")]
+    /// The value has a control character, one that is not ASCII, or a space at its start or end.
+    #[error(
+        "the value of the header field `{name}` has a control character, one that is not ASCII, or a space at its start or end"
+    )]
     Value {
         /// The field.
         name: Shown,
@@ -231,10 +233,11 @@ fn read<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: impl IntoIterator<Item = (N, V)>
     Ok(all)
 }
 
-/// RFC 9110 §5.5, without spaces around: who reads the field would drop them.
+/// RFC 9110 §5.5, without spaces around, which who reads the field would drop, and without what is not ASCII: some servers read Latin-1
+/// in it, in which some bytes end a line.
 fn is_value(value: &[u8]) -> bool {
     let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let sound = |byte: &u8| matches!(byte, b'\t' | 0x20..=0x7e | 0x80..);
+    let sound = |byte: &u8| matches!(byte, b'\t' | 0x20..=0x7e);
     value.iter().all(sound) && !is_space(value.first()) && !is_space(value.last())
 }
 
@@ -408,7 +411,7 @@ mod tests {
         for name in ["", "a b", "a:b", "a\r\n", "a\0", "ü", "(a)"] {
             assert!(matches!(head(&[(name, "x")]), Err(FieldFault::Name { .. })), "{name:?}");
         }
-        for value in ["a\r\nb", "a\nb", "a\0b", " a", "a ", "\ta", "a\x7f", "\x1b[31m"] {
+        for value in ["a\r\nb", "a\nb", "a\0b", " a", "a ", "\ta", "a\x7f", "\x1b[31m", "\u{e5}", "\u{85}"] {
             assert!(matches!(head(&[("a", value)]), Err(FieldFault::Value { .. })), "{value:?}");
         }
     }

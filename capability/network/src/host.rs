@@ -255,7 +255,8 @@ fn name_or_v4(text: &[u8]) -> Result<Host, HostFault> {
         return Err(HostFault::TrailingDot { host: host() });
     };
     if is_number(last) {
-        return lower.parse().map(Host::V4).or_else(|_| Err(HostFault::Numeric { host: host() }));
+        let Ok(address) = lower.parse() else { return Err(HostFault::Numeric { host: host() }) };
+        return Ok(Host::V4(address));
     }
     for label in lower.split('.') {
         label_is_sound(label, text)?;

@@ -92,7 +92,7 @@ pub(crate) fn decode(part: &[u8], plain: fn(u8) -> bool) -> Result<Decoded, Perc
             byte => return Err(PercentFault::Byte { byte: Shown::of([*byte]), part: shown() }),
         }
     }
-    let text = String::from_utf8(text).or_else(|_| Err(PercentFault::NotUtf8 { part: shown() }))?;
+    let Ok(text) = String::from_utf8(text) else { return Err(PercentFault::NotUtf8 { part: shown() }) };
     Ok(Decoded { text, has_slash })
 }
 

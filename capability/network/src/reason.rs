@@ -22,13 +22,13 @@ pub enum Reason {
     #[error("it is not granted")]
     NotGranted,
     /// The host is granted by another scheme.
-    #[error("the host is granted for `{scheme}` alone")]
+    #[error("the host is granted for `{scheme}`, and not for this scheme")]
     OtherScheme {
         /// The scheme that is granted.
         scheme: Scheme,
     },
     /// The host is granted at another port.
-    #[error("the host is granted at port {port} alone")]
+    #[error("the host is granted at port {port}, and not at this one")]
     OtherPort {
         /// The port that is granted.
         port: u16,

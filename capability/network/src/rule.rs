@@ -73,7 +73,7 @@ pub enum Rule<'a> {
     },
     /// `net:canonical`: the name is in its one spelling.
     NameCanonical,
-    /// `net:address:public`, `net:address:10.1.0.0/16`: the addresses that a grant's hosts may have.
+    /// `net:address:public`, `net:address:listed`: the addresses that a grant's hosts may have.
     Address {
         /// These.
         addresses: &'a Addresses,
