@@ -15,6 +15,7 @@ use crate::method::{Method, MethodFault};
 use crate::origin::Endpoint;
 use crate::origin_pattern::{Hosts, KeyError, OriginPattern};
 use crate::paths::{Paths, PathsError};
+use crate::query::is_certain;
 use crate::rate::{Rate, RateError};
 use crate::scheme::Scheme;
 use crate::shown::Shown;
@@ -323,6 +324,14 @@ pub enum GrantError {
         /// How many there are.
         count: usize,
     },
+    /// A name that no query can have for certain.
+    #[error(
+        "`{name}` is no name of a query that all servers read alike: it is empty, or has a `;`, `+`, space, backslash or control"
+    )]
+    QueryName {
+        /// The name.
+        name: Shown,
+    },
     /// No place for a credential, or more than one.
     #[error("a credential has exactly one place: `bearer = true`, `basic = true`, `header` or `query`")]
     CredentialPlace,
@@ -416,6 +425,9 @@ fn query_names(texts: &[String]) -> Result<BTreeSet<String>, GrantError> {
     }
     let mut names = BTreeSet::new();
     for text in texts {
+        if !is_certain(text) {
+            return Err(GrantError::QueryName { name: Shown::of(text) });
+        }
         if !names.insert(text.clone()) {
             return Err(GrantError::Twice { word: Shown::of(text) });
         }

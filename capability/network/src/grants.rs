@@ -28,7 +28,7 @@ pub struct RawNetworkGrants {
 
 /// What a tool may do on the network.
 ///
-/// Its text (serde) is that of [`RawNetworkGrants`], and one text for one set: it can be recorded and read back. What is read back
+/// Its text (serde) is that of [`RawNetworkGrants`], the words that it was made of: it can be recorded and read back. What is read back
 /// is held to everything but the list of public suffixes, which changes from year to year, while a recorded decision has to stay
 /// repeatable: [`NetworkGrants::load`] is for policies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

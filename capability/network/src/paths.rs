@@ -13,8 +13,8 @@
 //! | `/**/*.json` | `/a.json`, `/x/y/a.json` |
 //!
 //! **Paths** are compared byte by byte. What is **excluded** is compared as the most careless server would: without regard to case,
-//! in whatever form its letters are written, without dots and spaces at the end of a segment, without what follows a `;`, and with
-//! an encoded slash as a slash too; it hides what is below it as well. Exclude wins.
+//! in whatever form its letters are written, without dots and spaces at the end of a segment, without what follows a `;` or an encoded
+//! `?` or `#`, and with an encoded slash as a slash too; it hides what is below it as well. Exclude wins.
 
 use thiserror::Error;
 
@@ -254,9 +254,10 @@ fn parts_match(parts: &[String], segment: &str) -> bool {
     true
 }
 
-/// What servers take a folded segment for: the whole, up to its `;`, and without dots and spaces at its end.
+/// What servers take a folded segment for: the whole, what stands before parameters, a query or a fragment, and that without dots and
+/// spaces at its end.
 fn readings(segment: &str) -> [&str; 3] {
-    let before = segment.split(';').next().unwrap_or_default();
+    let before = segment.split([';', '?', '#']).next().unwrap_or_default();
     [segment, before, before.trim_end_matches(['.', ' '])]
 }
 
@@ -348,6 +349,9 @@ mod tests {
                 "/v1/admin.",
                 "/v1/admin%20/x",
                 "/v1/admin;x=1/y",
+                "/v1/admin%3Fx",
+                "/v1/admin%23/y",
+                "/v1/%C3%A1dmin",
                 "/v1%2Fadmin",
                 "/v1%2Fadmin/x",
                 "/v1/%ef%bd%81dmin",

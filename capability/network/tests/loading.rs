@@ -36,6 +36,10 @@ fn an_error_names_the_key_and_says_why() {
     says(&refused("https://api.test", none), "there are 0 methods");
     let twice = RawHttpGrant { methods: words(&["GET", "GET"]), ..all() };
     says(&refused("https://api.test", twice), "`GET` is there twice");
+    for name in ["", "a b", "a+b", "a;b", "a\\b", "a\n"] {
+        let query = RawHttpGrant { query: Some(words(&[name])), ..all() };
+        says(&refused("https://api.test", query), "no name of a query that all servers read alike");
+    }
     let rate = RawHttpGrant { rate: Some("60 per minute".to_owned()), ..all() };
     says(&refused("https://api.test", rate), "`60 per minute` is no rate");
     let metadata = RawHttpGrant { addresses: Some(words(&["169.254.169.254/32"])), ..all() };
