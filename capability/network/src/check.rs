@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::addresses::{AddressFault, Addresses};
 use crate::budget::{NetworkCap, OverBudget};
+use crate::fold::fold;
 use crate::grant::{HttpGrant, TcpGrant};
 use crate::grants::NetworkGrants;
 use crate::header::{FieldFault, Fields};
@@ -296,7 +297,8 @@ pub fn check_dial<'a>(grants: &'a NetworkGrants, request: &'a DialAddress) -> Re
 }
 
 /// Decides on all addresses that a name was found to have, each with whether the machine has it itself: one that may not be reached
-/// denies the name, since an answer that mixes addresses is how a name is turned against the network that asks for it.
+/// denies the name, since an answer that mixes addresses is how a name is turned against the network that asks for it. Where there is no
+/// address there is nothing to deny, and nothing to connect to.
 ///
 /// # Errors
 ///
@@ -380,7 +382,7 @@ fn query_is_granted(grant: &HttpGrant, target: &Target) -> Result<(), Reason> {
     let sent = grant.credential().and_then(|credential| credential.place().query_name());
     let Some(query) = target.query().filter(|_| grant.query().is_some() || sent.is_some()) else { return Ok(()) };
     for name in query.names().map_err(Clone::clone)? {
-        if sent.is_some_and(|sent| sent.eq_ignore_ascii_case(name)) {
+        if sent.is_some_and(|sent| fold(sent) == fold(name)) {
             return Err(Reason::QueryCredential { name: Shown::of(name) });
         }
         if grant.query().is_some_and(|granted| !granted.contains(name)) {

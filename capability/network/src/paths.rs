@@ -352,6 +352,8 @@ mod tests {
                 "/v1/admin%3Fx",
                 "/v1/admin%23/y",
                 "/v1/%C3%A1dmin",
+                "/v1/adm%C4%B1n",
+                "/v1/admin%C2%A0",
                 "/v1%2Fadmin",
                 "/v1%2Fadmin/x",
                 "/v1/%ef%bd%81dmin",

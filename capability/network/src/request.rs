@@ -185,7 +185,7 @@ pub struct DialAddress {
     pub to: DialFor,
     /// The address.
     pub address: IpAddr,
-    /// Whether the machine has that address itself.
+    /// Whether the machine has that address itself, in whichever form.
     pub is_own: bool,
 }
 

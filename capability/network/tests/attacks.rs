@@ -11,8 +11,8 @@ use common::{
     tcp, with_fields, words,
 };
 use tollgate_network::{
-    Budget, Denied, DialAddress, DialFor, Meters, NetworkCap, NetworkGrants, RawHttpGrant, RawTcpGrant, Request,
-    Scheme, check, check_answers, check_http,
+    Budget, Denied, DialAddress, DialFor, Meters, NetworkCap, NetworkGrants, RawHttpGrant, RawTcpGrant, Reason,
+    Request, Scheme, check, check_answers, check_http,
 };
 
 /// `ok` or the missing rule.
@@ -161,7 +161,7 @@ fn what_must_not_load_does_not() {
 /// Rows 12 and 63 for literal addresses that are granted.
 #[test]
 fn a_literal_is_reached_where_its_network_is_listed() {
-    let listed = RawTcpGrant { addresses: Some(words(&["10.0.0.5/32"])), ..RawTcpGrant::default() };
+    let listed = RawTcpGrant { addresses: Some(words(&["10.0.0.0/24"])), ..RawTcpGrant::default() };
     let grants = load(tcp("10.0.0.5:5432", listed)).unwrap();
     assert_eq!(verdict(&grants, &connect("10.0.0.5", 5432)), "ok");
     assert_eq!(verdict(&grants, &connect("10.0.0.5", 5433)), "tcp:10.0.0.5:5433");
@@ -169,6 +169,10 @@ fn a_literal_is_reached_where_its_network_is_listed() {
     let to = || DialFor::Tcp(endpoint("10.0.0.5", 5432));
     assert_eq!(verdict(&grants, &dial_for(to(), "10.0.0.5")), "ok");
     assert_eq!(verdict(&grants, &dial_for(to(), "10.0.0.6")), "net:address:listed");
+    // In the network, and another address than the one that is granted.
+    let other = dial_for(to(), "10.0.0.6");
+    let denied = check(&grants, &other).unwrap_err();
+    assert_eq!(denied.reason, Reason::OtherAddress);
     assert!(load(tcp("10.0.0.5:5432", RawTcpGrant::default())).is_err());
 }
 

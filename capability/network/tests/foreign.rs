@@ -44,6 +44,24 @@ fn python_reads_what_was_accepted_alike() {
     });
 }
 
+#[test]
+fn a_judge_that_is_missing_fails_in_ci_and_is_passed_over_elsewhere() {
+    for (test, judge) in
+        [("go_reads_what_was_accepted_alike", "`go`"), ("python_reads_what_was_accepted_alike", "`python3`")]
+    {
+        for (ci, passes) in [("true", false), ("false", true)] {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", test, "--nocapture"]).env("PATH", "/nonexistent").env("CI", ci);
+            let output = command.env_remove("TOLLGATE_SKIPPED").output().unwrap();
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert_eq!(output.status.success(), passes, "{judge} CI={ci}: {said}");
+            let expected =
+                if passes { format!("SKIPPED: {judge} is missing") } else { format!("{judge} is missing, and") };
+            assert!(said.contains(&expected), "{judge} CI={ci}: {said}");
+        }
+    }
+}
+
 /// Lets a judge read all requests and addresses, and then one of which something else is told than what is sent.
 fn agree(folder: &TempDir, judge: impl Fn() -> Command) {
     let (requests, addresses) = (accepted_requests(), public_addresses());

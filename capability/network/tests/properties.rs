@@ -210,7 +210,8 @@ proptest! {
             Ok(Host::Name(name)) => {
                 prop_assert!(name.as_str().parse::<IpAddr>().is_err());
                 let last = name.labels().last().unwrap();
-                prop_assert!(last.parse::<u64>().is_err() && !last.starts_with("0x") || last.bytes().any(|byte| !byte.is_ascii_hexdigit() && byte != b'x'));
+                let hex = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|digit| digit.is_ascii_hexdigit()));
+                prop_assert!(!hex && last.parse::<u128>().is_err(), "{}", name);
             }
             Ok(literal) => prop_assert_eq!(text.trim_matches(['[', ']']).parse().ok(), literal.address()),
             Err(_) => {}
