@@ -23,7 +23,7 @@ fn sound(found: &Target, bytes: &[u8]) {
     for segment in found.segments().iter().flat_map(|segment| segment.split('/')) {
         let name = segment.split(';').next().unwrap_or_default();
         assert!(!matches!(name, "." | "..") && !name.contains('\\'), "{path}");
-        assert!(!segment.contains(|character: char| character.is_ascii_control()), "{path}");
+        assert!(!segment.contains(char::is_control), "{path}");
     }
     let names = found.query().and_then(|query| query.names().ok());
     assert!(names.is_none_or(|names| names.iter().all(|name| !name.is_empty() && !name.contains(';'))), "{path}");

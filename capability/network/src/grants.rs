@@ -40,7 +40,8 @@ pub struct NetworkGrants {
 
 impl NetworkGrants {
     /// The grants of a policy. `is_public_suffix` says whether anybody can have a name below a name (`co.uk`, `github.io`), by the list of
-    /// publicsuffix.org.
+    /// publicsuffix.org. It is asked for what stands behind a wildcard. The list can be asked and not searched, so that a `**.` above such a
+    /// name, as in `**.amazonaws.com`, loads: whoever writes it means names of many owners.
     ///
     /// # Errors
     ///

@@ -47,10 +47,8 @@ pub enum PercentFault {
         part: Shown,
     },
     /// A control character is encoded.
-    #[error("`{triplet}` in `{part}` stands for a control character")]
+    #[error("there is an encoded control character in `{part}`")]
     Control {
-        /// The triplet.
-        triplet: Shown,
         /// Where it stands.
         part: Shown,
     },
@@ -93,6 +91,9 @@ pub(crate) fn decode(part: &[u8], plain: fn(u8) -> bool) -> Result<Decoded, Perc
         }
     }
     let Ok(text) = String::from_utf8(text) else { return Err(PercentFault::NotUtf8 { part: shown() }) };
+    if text.contains(char::is_control) {
+        return Err(PercentFault::Control { part: shown() });
+    }
     Ok(Decoded { text, has_slash })
 }
 
@@ -104,13 +105,14 @@ fn triplet(text: &[u8]) -> Option<(&[u8; 2], &[u8])> {
 /// The byte that a triplet stands for, if it is the one spelling of that byte.
 fn one(digits: &[u8; 2], after: &[u8], part: &[u8]) -> Result<u8, PercentFault> {
     let shown = || Shown::of(part);
-    let triplet_text = || Shown::of([b"%", digits.as_slice()].concat());
     let decoded = digits.iter().fold(0, |value, digit| value << 4 | hex_value(*digit));
     match decoded {
-        0..0x20 | 0x7f => Err(PercentFault::Control { triplet: triplet_text(), part: shown() }),
         b'\\' => Err(PercentFault::Backslash { part: shown() }),
         b'%' if triplet(after).is_some() => Err(PercentFault::Twice { part: shown() }),
-        byte if is_unreserved(byte) => Err(PercentFault::Needless { triplet: triplet_text(), part: shown() }),
+        byte if is_unreserved(byte) => {
+            let triplet = Shown::of([b"%", digits.as_slice()].concat());
+            Err(PercentFault::Needless { triplet, part: shown() })
+        }
         byte => Ok(byte),
     }
 }
@@ -170,7 +172,7 @@ mod tests {
         for part in ["%61", "%2e", "%2E", "%7e", "%2D", "%5F", "%30"] {
             assert!(matches!(fault(part), PercentFault::Needless { .. }), "{part}");
         }
-        for part in ["%00", "%1f", "%7F", "%0d%0a"] {
+        for part in ["%00", "%1f", "%7F", "%0d%0a", "%c2%85"] {
             assert!(matches!(fault(part), PercentFault::Control { .. }), "{part}");
         }
         for part in ["a\\b", "%5c", "%5C"] {

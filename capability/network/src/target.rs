@@ -9,8 +9,8 @@
 //!
 //! Refused beside what is not of this form:
 //!
-//! - `.` and `..`, also before a `;`, behind which some servers look for parameters (`..;x`), and what is nothing but dots and
-//!   spaces, in whatever spelling;
+//! - `.` and `..`, also before a `;`, behind which some servers look for parameters (`..;x`), and what is nothing but dots, spaces and
+//!   characters that hide, in whatever spelling;
 //! - what [`PercentFault`] names: backslashes, double encoding, encoded characters that need none, controls, other than UTF-8.
 //!
 //! `;` and `%2F` are read in two ways by servers: a path that has one is taken where the grant says so alone.
@@ -123,8 +123,10 @@ pub enum TargetFault {
         /// The path.
         path: Shown,
     },
-    /// A segment means this folder or the one above it, to some server.
-    #[error("the segment `{segment}` of the path is `.` or `..`, or some server takes it for one of them")]
+    /// A segment means this folder, the one above it or nothing, to some server.
+    #[error(
+        "the segment `{segment}` of the path is `.` or `..`, or some server takes it for one of them, or for nothing"
+    )]
     DotSegment {
         /// The segment, as written.
         segment: Shown,
@@ -179,14 +181,12 @@ fn read_path(path: &[u8]) -> Result<(Vec<String>, bool), TargetFault> {
     Ok((segments, has_slash))
 }
 
-/// Whether some server takes a name for `.` or `..`: up to its `;`, in whatever spelling, and with dots or spaces at its end, which
-/// Windows drops.
+/// Whether some server takes a name for `.`, `..` or nothing: up to its `;`, in whatever spelling, and with dots or spaces at its end,
+/// which Windows drops.
 fn is_dots(name: &str) -> bool {
     let folded = fold(name);
     let before = folded.split(';').next().unwrap_or_default();
-    before.starts_with(['.', ' '])
-        && before.contains('.')
-        && before.chars().all(|character| matches!(character, '.' | ' '))
+    !name.is_empty() && before.chars().all(|character| matches!(character, '.' | ' '))
 }
 
 #[cfg(test)]
@@ -231,6 +231,9 @@ mod tests {
             "/v1/..%2fadmin",
             "/v1/%ef%bc%8e%ef%bc%8e/admin",
             "/v1/%e2%80%a5/admin",
+            "/v1/%20/admin",
+            "/v1/;x/admin",
+            "/v1/%e2%80%8b/admin",
         ] {
             assert!(matches!(fault(text), TargetFault::DotSegment { .. }), "{text}: {}", fault(text));
         }
