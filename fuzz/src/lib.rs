@@ -15,6 +15,8 @@
     reason = "to panic is how a target says that something does not hold"
 )]
 
+mod addresses;
+mod authority;
 mod checkpoint;
 mod client_call;
 mod daemon_line;
@@ -30,6 +32,7 @@ mod ledger;
 mod lowering;
 mod manifest;
 mod mcp_line;
+mod network_grants;
 mod note;
 mod other_reader;
 mod receipt;
@@ -39,11 +42,14 @@ mod sample;
 mod schema;
 mod side_records;
 mod side_store;
+mod target;
 mod tile_path;
 mod toml_text;
 mod verifier_key;
 mod writer_frames;
 
+pub use crate::addresses::addresses;
+pub use crate::authority::authority;
 pub use crate::checkpoint::checkpoint;
 pub use crate::client_call::client_call;
 pub use crate::daemon_line::daemon_line;
@@ -58,6 +64,7 @@ pub use crate::ledger::{STEP_BYTES, ledger};
 pub use crate::lowering::lowering;
 pub use crate::manifest::manifest;
 pub use crate::mcp_line::mcp_line;
+pub use crate::network_grants::network_grants;
 pub use crate::note::note;
 pub use crate::receipt::receipt;
 pub use crate::replay::replay;
@@ -69,6 +76,7 @@ pub use crate::sample::{
 pub use crate::schema::schema;
 pub use crate::side_records::side_store_of;
 pub use crate::side_store::side_store;
+pub use crate::target::target;
 pub use crate::tile_path::tile_path;
 pub use crate::verifier_key::verifier_key;
 pub use crate::writer_frames::{WRITER, writer_frames};
@@ -78,6 +86,8 @@ pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their files.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("addresses", addresses),
+    ("authority", authority),
     ("checkpoint", checkpoint),
     ("client_call", client_call),
     ("daemon_line", daemon_line),
@@ -91,12 +101,14 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("lowering", lowering),
     ("manifest", manifest),
     ("mcp_line", mcp_line),
+    ("network_grants", network_grants),
     ("note", note),
     ("receipt", receipt),
     ("replay", replay),
     ("rpc_line", rpc_line),
     ("schema", schema),
     ("side_store", side_store),
+    ("target", target),
     ("tile_path", tile_path),
     ("verifier_key", verifier_key),
 ];

@@ -22,9 +22,8 @@ macro_rules! replay {
 }
 
 replay! {
-    checkpoint client_call daemon_line daemon_lines entry first_bytes grant writer_frames journal ledger lowering manifest mcp_line note receipt
-    replay rpc_line schema side_store tile_path
-    verifier_key
+    addresses authority checkpoint client_call daemon_line daemon_lines entry first_bytes grant writer_frames journal ledger lowering manifest mcp_line network_grants
+    note receipt replay rpc_line schema side_store target tile_path verifier_key
 }
 
 /// A target that is left out of one of the places would never be run there.

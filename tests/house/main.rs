@@ -14,13 +14,14 @@ use std::path::Path;
 use modules::{Module, Modules, collect, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 19] = [
+const CRATES: [&str; 20] = [
     "audit",
     "audit/ledger",
     "audit/notary",
     "audit/report",
     "capability",
     "capability/config",
+    "capability/network",
     "guest-sdk",
     "runtime/authority",
     "runtime/cli",

@@ -9,21 +9,23 @@ use crate::{Result, cargo, is_ci, setup};
 const ARM: &str = "aarch64-unknown-linux-gnu";
 const ELSEWHERE: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 /// The crates that are the same on every system.
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "tollgate-audit",
     "tollgate-capability",
     "tollgate-config",
     "tollgate-guest",
+    "tollgate-network",
     "tollgate-plain",
     "tollgate-schema",
     "tollgate-verify",
 ];
 /// Their tests that need nothing but themselves.
-const TESTS: [(&str, &[&str]); 5] = [
+const TESTS: [(&str, &[&str]); 6] = [
     ("tollgate-audit", &["entries", "golden", "sets", "structure"]),
     ("tollgate-capability", &["*"]),
     ("tollgate-config", &["*"]),
     ("tollgate-guest", &["by_hand", "tool"]),
+    ("tollgate-network", &["attacks", "loading", "properties", "rules"]),
     ("tollgate-schema", &["*"]),
 ];
 /// The lowest of the crates that need Linux.
