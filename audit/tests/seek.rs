@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is wrong")]
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use tollgate_audit::{
     Call, CallId, EncodedEntry, Entry, Kind, LeafIndex, SOUGHT_BUNDLES, Sought, WriterId, call_root, find_call, read,
@@ -103,7 +103,7 @@ fn a_call_is_found_behind_all_that_others_wrote_before_it() {
     let anybody = |_proven: Option<&str>| true;
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
-    let now = || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    let now = || u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let at = |time_ms: u64, count: u32| {
         let id = CallId::new(time_ms, WriterId([7; 6]), count);
         (id, Entry::Call(Call { time_ns: time_ms * 1_000_000, ..call(id) }).encode())

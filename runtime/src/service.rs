@@ -367,7 +367,7 @@ impl Tollgate {
         let unknown = || Unanswered::Tool(Box::new(ToolError::Unknown { name: call.tool.to_owned() }));
         let Ok(described) = self.glanced_at(call.tool, &self.look()) else { return unknown() };
         let Ok(canonical) = described.set.to_canonical_json() else { return unknown() };
-        let chosen = described.operation(call.operation).unwrap_or(call.operation.unwrap_or_default());
+        let chosen = described.operation(call.operation).unwrap_or_else(|_several| call.operation.unwrap_or_default());
         let request = Request {
             operation: chosen,
             arguments: call.arguments,

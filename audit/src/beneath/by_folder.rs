@@ -65,8 +65,8 @@ impl<'a> Place<'a> {
     /// When the file was last written. A time before 1970 is that.
     pub fn written(&self) -> io::Result<SystemTime> {
         let found = statat(&self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let (seconds, nanos) = (u64::try_from(found.st_mtime), u64::try_from(found.st_mtime_nsec));
-        let of = Duration::from_secs(seconds.unwrap_or_default()) + Duration::from_nanos(nanos.unwrap_or_default());
+        let nanos = u32::try_from(found.st_mtime_nsec).unwrap_or_default();
+        let of = Duration::new(u64::try_from(found.st_mtime).unwrap_or_default(), nanos);
         Ok(UNIX_EPOCH + of)
     }
 

@@ -81,7 +81,7 @@ impl Beside {
     }
 
     /// The message of rmcp's, with the text in it.
-    pub(super) fn into_message(&self, message: Vec<u8>) -> Vec<u8> {
+    pub(super) fn put_into(&self, message: Vec<u8>) -> Vec<u8> {
         match mem::take(&mut *lock(&self.0)) {
             Some(Put { text, _holding }) => text.into_message(&message),
             None => message,

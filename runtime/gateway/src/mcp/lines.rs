@@ -188,7 +188,7 @@ impl Session<'_> {
             let open = answered.as_ref().and_then(|id| self.open.borrow_mut().remove(id));
             let mut line = message_line(&message);
             if let Some((_, beside)) = &open {
-                line = beside.into_message(line);
+                line = beside.put_into(line);
             }
             self.outbox.push(&line);
             // Whoever reads the answer may use the id again.

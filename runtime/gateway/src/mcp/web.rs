@@ -109,7 +109,7 @@ impl Web {
         head.headers.remove(CONTENT_LENGTH);
         // A result is all of its body, and there already.
         let Ok(message) = body.collect().await;
-        let whole = Full::new(Bytes::from(beside.into_message(message.to_bytes().into())));
+        let whole = Full::new(Bytes::from(beside.put_into(message.to_bytes().into())));
         Response::from_parts(head, Page::Coming(BoxBody::new(whole), Some(underway)))
     }
 }
