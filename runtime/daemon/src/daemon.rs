@@ -27,7 +27,7 @@ use tollgate::notary::{NotaryFailure, NotaryProcess};
 use tollgate::service::{Config, OpenError, Tollgate};
 use tollgate_audit::Digest;
 use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
-use tollgate_system::{ProcessCommand, give_back_memory, lock, of_call, of_thread};
+use tollgate_system::{ProcessCommand, give_back_memory, lock, of_call, of_thread, share_heaps};
 
 use crate::door::{AGENTS, Door, Place};
 use crate::fault::{Fault, ReloadError};
@@ -131,6 +131,7 @@ impl Daemon {
     /// [`DaemonError`].
     pub fn start(config: DaemonConfig) -> Result<Self, DaemonError> {
         let DaemonConfig { tollgate, folder, tokens, gateway, given, tell, end } = config;
+        share_heaps();
         make_folder(&folder)?;
         make_folder(&folder.join(AGENTS))?;
         let (ledger, policy) = (tollgate.ledger.clone(), tollgate.policy.clone());

@@ -132,7 +132,7 @@ impl Session {
             "/v1/tools" => {
                 must_be(&request, &Method::GET)?;
                 let format = format_of(request.uri().query())?;
-                let list = self.core.tools(&self.asker, format).await.map_err(failed)?;
+                let (list, _holding) = self.core.tools(&self.asker, format).await.map_err(failed)?;
                 Ok(json_answer(StatusCode::OK, list))
             }
             // What it holds is large, and no part of what others hold.
@@ -143,7 +143,7 @@ impl Session {
                 let body = self.body(head.headers.get(CONTENT_TYPE), body).await?;
                 let call = CallRequest::parse(&body).map_err(|problem| refuse(StatusCode::BAD_REQUEST, problem))?;
                 drop(body);
-                Ok(of_reply(&self.core.reply(&self.asker, call).await))
+                Ok(of_reply(&self.core.reply(&self.asker, call).await.0))
             }
             _other => match path.strip_prefix(RECEIPTS) {
                 Some(call) => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tollgate_ipc::Blobs;
 
-use crate::held::{All, Held};
+use crate::held::{All, Held, Holding};
 use crate::lane::{Broken, Lane};
 use crate::protocol::{Asked, Failure, FromGateway, Told};
 use crate::race::{Either, race};
@@ -44,8 +44,11 @@ struct Question {
     asked: Asked,
     blobs: [Vec<u8>; 2],
     held: Held,
-    told: mpsc::Sender<(Told, Blobs)>,
+    told: mpsc::Sender<Heard>,
 }
+
+/// What the daemon said, and what of it is held for the connection.
+pub(crate) type Heard = (Told, Blobs, Holding);
 
 impl Question {
     fn bytes(&self) -> usize {
@@ -57,7 +60,7 @@ impl Question {
 #[derive(Debug)]
 pub(crate) struct Asking {
     number: u64,
-    told: mpsc::Receiver<(Told, Blobs)>,
+    told: mpsc::Receiver<Heard>,
     lanes: Rc<Lanes>,
 }
 
@@ -137,7 +140,8 @@ impl Lanes {
         for question in state.waiting.drain(..) {
             let error = Failure::from(Unasked::NoLane);
             // Whoever asked may be gone.
-            question.told.try_send((Told::Failed { call: None, usage: None, error }, Blobs::default())).ok();
+            let told = Told::Failed { call: None, usage: None, error };
+            question.told.try_send((told, Blobs::default(), question.held.hold(0))).ok();
         }
     }
 
@@ -207,7 +211,7 @@ impl Lanes {
     }
 
     async fn answer(&self, lane: &mut Lane, question: &Question) -> Result<(), Broken> {
-        let Question { number, asked, blobs: [first, second], told, held: _ } = question;
+        let Question { number, asked, blobs: [first, second], told, held } = question;
         if told.is_closed() {
             return Ok(());
         }
@@ -229,8 +233,10 @@ impl Lanes {
                 lane.hear().await?
             };
             let is_end = !matches!(heard, Told::Log);
+            // Held from here on: the next question of the connection is taken only where there is room behind it.
+            let holding = held.hold(blobs.iter().map(Vec::len).sum());
             // Where nobody listens any more, the next turn finds out.
-            told.send((heard, blobs)).await.ok();
+            told.send((heard, blobs, holding)).await.ok();
             if is_end {
                 return Ok(());
             }
@@ -257,7 +263,7 @@ impl Lanes {
 
 impl Asking {
     /// What the daemon says next; none if the lane broke.
-    pub(crate) async fn hear(&mut self) -> Option<(Told, Blobs)> {
+    pub(crate) async fn hear(&mut self) -> Option<Heard> {
         self.told.recv().await
     }
 }

@@ -12,6 +12,7 @@ use tokio::io::split;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::held::Holding;
 use crate::lines::{Line, Lines, Outbox, busy_line, in_use_line, too_long_line};
 use crate::mcp;
 use crate::parse::{Asks, CallRequest, Id, Message, Opens, RpcError, opens};
@@ -151,7 +152,7 @@ impl Session {
     }
 
     /// Answers a request by `work`, or that it was cancelled.
-    fn until<W: Future<Output = Vec<u8>>>(
+    fn until<W: Future<Output = (Vec<u8>, Option<Holding>)>>(
         self: &Rc<Self>,
         id: Id,
         cancelled: oneshot::Receiver<()>,
@@ -160,13 +161,12 @@ impl Session {
         let this = Rc::clone(self);
         let underway = self.watch.underway();
         async move {
-            let line = match race(work, cancelled).await {
-                Either::First(line) => line,
+            let (line, holding) = match race(work, cancelled).await {
+                Either::First(answered) => answered,
                 Either::Second(_cancelled) => {
-                    Failed::new(Failure::new("cancelled", "cancelled by the client")).to_line(Some(&id))
+                    (Failed::new(Failure::new("cancelled", "cancelled by the client")).to_line(Some(&id)), None)
                 }
             };
-            let holding = this.asker.held.hold(line.len());
             this.outbox.has_room().await;
             this.outbox.push(&line);
             drop(holding);
@@ -176,21 +176,22 @@ impl Session {
         }
     }
 
-    async fn tools(&self, id: &Id) -> Vec<u8> {
+    async fn tools(&self, id: &Id) -> (Vec<u8>, Option<Holding>) {
         match self.core.tools(&self.asker, Format::Tollgate).await {
-            Ok(list) => result_line(id, &list),
-            Err(failure) => Failed::new(failure).to_line(Some(id)),
+            Ok((list, holding)) => (result_line(id, &list), Some(holding)),
+            Err(failure) => (Failed::new(failure).to_line(Some(id)), None),
         }
     }
 
-    async fn call(&self, id: &Id, request: CallRequest, logs: bool) -> Vec<u8> {
-        self.reply(id, request, logs).await.to_line(id)
+    async fn call(&self, id: &Id, request: CallRequest, logs: bool) -> (Vec<u8>, Option<Holding>) {
+        let (reply, holding) = self.reply(id, request, logs).await;
+        (reply.to_line(id), holding)
     }
 
-    async fn reply(&self, id: &Id, request: CallRequest, logs: bool) -> Reply {
+    async fn reply(&self, id: &Id, request: CallRequest, logs: bool) -> (Reply, Option<Holding>) {
         let mut running = match self.core.call(&self.asker, request, logs) {
             Ok(running) => running,
-            Err(refused) => return Reply::Failed(refused),
+            Err(refused) => return (Reply::Failed(refused), None),
         };
         loop {
             match running.next().await {
@@ -199,7 +200,7 @@ impl Session {
                     self.outbox.push(&log_line(id, &piece));
                 }
                 Event::Log(_unwanted) => {}
-                Event::End(reply) => return reply,
+                Event::End(reply, holding) => return (reply, holding),
             }
         }
     }

@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use tokio::sync::{Notify, watch};
-use tollgate_ipc::Blobs;
 
-use crate::held::Held;
-use crate::lanes::{Asking, Lanes};
+use crate::held::{Held, Holding};
+use crate::lanes::{Asking, Heard, Lanes};
 use crate::parse::{CallRequest, is_call_id, is_json};
 use crate::protocol::{Asked, Failure, Format, GatewayLimits, Told};
 use crate::reply::{Failed, Reply, UNKNOWN_CALL, senseless};
@@ -54,8 +53,8 @@ pub(crate) struct Running(Asking);
 pub(crate) enum Event {
     /// A piece of its log.
     Log(Vec<u8>),
-    /// Its end.
-    End(Reply),
+    /// Its end, and what of it is held for the connection; nothing of a call that did not begin.
+    End(Reply, Option<Holding>),
 }
 
 impl Core {
@@ -139,18 +138,20 @@ impl Core {
     }
 
     /// Makes a call whose log nobody wants meanwhile. Dropping this cancels the call.
-    pub(crate) async fn reply(&self, asker: &Asker, request: CallRequest) -> Reply {
+    pub(crate) async fn reply(&self, asker: &Asker, request: CallRequest) -> (Reply, Option<Holding>) {
         match self.call(asker, request, false) {
             Ok(running) => running.end().await,
-            Err(refused) => Reply::Failed(refused),
+            Err(refused) => (Reply::Failed(refused), None),
         }
     }
 
     /// The list of tools, JSON text.
-    pub(crate) async fn tools(&self, asker: &Asker, format: Format) -> Result<String, Failure> {
+    pub(crate) async fn tools(&self, asker: &Asker, format: Format) -> Result<(String, Holding), Failure> {
         match self.ask(asker, Asked::Tools { client: asker.client, format }, Vec::new()).await? {
-            (Told::Tools, [list, ..]) if is_json(&list) => String::from_utf8(list).map_err(|_no_text| senseless()),
-            (told, _) => Err(failure(told)),
+            (Told::Tools, [list, ..], holding) if is_json(&list) => {
+                String::from_utf8(list).map_err(|_no_text| senseless()).map(|list| (list, holding))
+            }
+            (told, ..) => Err(failure(told)),
         }
     }
 
@@ -161,8 +162,8 @@ impl Core {
             return Err(Failure::new(UNKNOWN_CALL, format!("`{shown}` is no name of a call")));
         }
         match self.ask(asker, Asked::Receipt { client: asker.client, call }, Vec::new()).await? {
-            (Told::Receipt, [receipt, ..]) => String::from_utf8(receipt).map_err(|_no_text| senseless()),
-            (told, _) => Err(failure(told)),
+            (Told::Receipt, [receipt, ..], _holding) => String::from_utf8(receipt).map_err(|_no_text| senseless()),
+            (told, ..) => Err(failure(told)),
         }
     }
 
@@ -172,8 +173,8 @@ impl Core {
             return (false, vec!["the daemon is about to end".to_owned()]);
         }
         match self.ask(&self.asker(0), Asked::Ready, Vec::new()).await {
-            Ok((Told::Ready { ready, why }, _)) => (ready, why),
-            Ok((told, _)) => (false, vec![failure(told).message]),
+            Ok((Told::Ready { ready, why }, ..)) => (ready, why),
+            Ok((told, ..)) => (false, vec![failure(told).message]),
             Err(failure) => (false, vec![failure.message]),
         }
     }
@@ -181,12 +182,12 @@ impl Core {
     /// Whether a token is this agent's.
     pub(crate) async fn is_right(&self, client: u64, token: &[u8]) -> Result<bool, Failure> {
         match self.ask(&self.asker(client), Asked::Token { client }, token.to_vec()).await? {
-            (Told::Token { is_right }, _) => Ok(is_right),
-            (told, _) => Err(failure(told)),
+            (Told::Token { is_right }, ..) => Ok(is_right),
+            (told, ..) => Err(failure(told)),
         }
     }
 
-    async fn ask(&self, asker: &Asker, asked: Asked, blob: Vec<u8>) -> Result<(Told, Blobs), Failure> {
+    async fn ask(&self, asker: &Asker, asked: Asked, blob: Vec<u8>) -> Result<Heard, Failure> {
         let mut asking = self.lanes.ask(&asker.held, |_number| asked, [blob, Vec::new()])?;
         asking.hear().await.ok_or_else(broken)
     }
@@ -196,16 +197,16 @@ impl Running {
     /// What comes next. Nothing comes behind the end.
     pub(crate) async fn next(&mut self) -> Event {
         match self.0.hear().await {
-            Some((Told::Log, [piece, ..])) => Event::Log(piece),
-            Some((told, blobs)) => Event::End(Reply::of(told, blobs)),
-            None => Event::End(Reply::failed(broken())),
+            Some((Told::Log, [piece, ..], _holding)) => Event::Log(piece),
+            Some((told, blobs, holding)) => Event::End(Reply::of(told, blobs), Some(holding)),
+            None => Event::End(Reply::failed(broken()), None),
         }
     }
 
-    async fn end(mut self) -> Reply {
+    async fn end(mut self) -> (Reply, Option<Holding>) {
         loop {
-            if let Event::End(reply) = self.next().await {
-                return reply;
+            if let Event::End(reply, holding) = self.next().await {
+                return (reply, holding);
             }
         }
     }

@@ -15,7 +15,7 @@ mod sync;
 mod system_call;
 
 pub use crate::detached::{detach, keep_files_from_programs};
-pub use crate::memory::give_back_memory;
+pub use crate::memory::{give_back_memory, share_heaps};
 pub use crate::parent::{belong_to, may_signal};
 pub use crate::pipes::can_take_from_pipes;
 pub use crate::process_command::ProcessCommand;

@@ -18,7 +18,7 @@ pub(super) struct Beside(Arc<Mutex<Option<Put>>>);
 struct Put {
     text: Text,
     // Until it is written.
-    _holding: Holding,
+    _holding: Option<Holding>,
 }
 
 /// A text, in one line.
@@ -48,14 +48,6 @@ impl Text {
         tools.get().starts_with('[').then(|| Self::Tools(on_one_line(tools.get())))
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            // It stands in a result twice.
-            Self::Output(text) => text.len().saturating_mul(2),
-            Self::Tools(text) => text.len(),
-        }
-    }
-
     /// The message with the text where its marks are.
     fn into_message(self, message: &[u8]) -> Vec<u8> {
         match self {
@@ -71,7 +63,7 @@ impl Text {
 
 impl Beside {
     /// Puts a text beside the answer.
-    pub(super) fn put(&self, text: Text, holding: Holding) {
+    pub(super) fn put(&self, text: Text, holding: Option<Holding>) {
         *lock(&self.0) = Some(Put { text, _holding: holding });
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::held::{Held, Holding};
+use crate::held::Holding;
 use crate::parse::CallRequest;
 use crate::protocol::{Failure, Format};
 use crate::race::{Either, race};
@@ -15,17 +15,14 @@ use crate::service::{Asker, Core};
 
 /// Asks for a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Asks {
-    give: mpsc::Sender<Job>,
-    held: Held,
-}
+pub(super) struct Asks(mpsc::Sender<Job>);
 
 /// What is asked, and where the answer goes. Who drops that end wants none.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all are calls")]
 enum Job {
-    Tools(oneshot::Sender<Result<String, Failure>>),
-    Call(CallRequest, oneshot::Sender<Reply>),
+    Tools(oneshot::Sender<Result<(String, Holding), Failure>>),
+    Call(CallRequest, oneshot::Sender<(Reply, Option<Holding>)>),
     Receipt(String, oneshot::Sender<Result<String, Failure>>),
 }
 
@@ -39,41 +36,36 @@ pub(super) struct Jobs {
 
 pub(super) fn pair(core: &Rc<Core>, asker: &Asker) -> (Asks, Jobs) {
     let (give, come) = mpsc::channel(1);
-    (Asks { give, held: asker.held.clone() }, Jobs { core: Rc::clone(core), asker: asker.clone(), come })
+    (Asks(give), Jobs { core: Rc::clone(core), asker: asker.clone(), come })
 }
 
 impl Asks {
     /// The list of tools in MCP's form.
-    pub(super) async fn tools(&self) -> Result<String, Failure> {
+    pub(super) async fn tools(&self) -> Result<(String, Holding), Failure> {
         let (give, answer) = oneshot::channel();
-        self.give.send(Job::Tools(give)).await.map_err(|_gone| ended())?;
+        self.0.send(Job::Tools(give)).await.map_err(|_gone| ended())?;
         answer.await.map_err(|_gone| ended())?
     }
 
     /// The receipt of a call.
     pub(super) async fn receipt(&self, call: String) -> Result<String, Failure> {
         let (give, answer) = oneshot::channel();
-        self.give.send(Job::Receipt(call, give)).await.map_err(|_gone| ended())?;
+        self.0.send(Job::Receipt(call, give)).await.map_err(|_gone| ended())?;
         answer.await.map_err(|_gone| ended())?
     }
 
     /// Makes a call. Dropping this withdraws it.
-    pub(super) async fn call(&self, call: CallRequest) -> Reply {
+    pub(super) async fn call(&self, call: CallRequest) -> (Reply, Option<Holding>) {
         let (give, answer) = oneshot::channel();
-        if self.give.send(Job::Call(call, give)).await.is_err() {
-            return Reply::failed(ended());
+        if self.0.send(Job::Call(call, give)).await.is_err() {
+            return (Reply::failed(ended()), None);
         }
-        answer.await.unwrap_or_else(|_gone| Reply::failed(ended()))
-    }
-
-    /// Holds the text of an answer.
-    pub(super) fn hold(&self, bytes: usize) -> Holding {
-        self.held.hold(bytes)
+        answer.await.unwrap_or_else(|_gone| (Reply::failed(ended()), None))
     }
 
     /// Waits for the end of the connection.
     pub(super) async fn ended(&self) {
-        self.give.closed().await;
+        self.0.closed().await;
     }
 }
 

@@ -33,6 +33,7 @@ use self::beside::{Beside, Text};
 use self::jobs::Asks;
 pub(crate) use self::lines::serve;
 pub(crate) use self::web::{Page, Web};
+use crate::held::Holding;
 use crate::parse::{CLAIM_BYTES_MAX, CallRequest};
 use crate::protocol::{Claims, Failure, Named};
 use crate::race::{Either, race};
@@ -65,10 +66,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         one_page(request)?;
-        let list = self.asks.tools().await.map_err(|failure| of_failure(&failure))?;
+        let (list, holding) = self.asks.tools().await.map_err(|failure| of_failure(&failure))?;
         let tools =
             Text::tools(&list).ok_or_else(|| ErrorData::internal_error("the daemon's list is none of MCP", None))?;
-        self.put(&context, tools);
+        put(&context, tools, Some(holding));
         let mut result = ListToolsResult::with_all_items(Vec::new());
         (result.ttl_ms, result.cache_scope) = (Some(LIST_TTL_MS), Some(CacheScope::Private));
         Ok(result)
@@ -86,9 +87,11 @@ impl ServerHandler for Server {
         let links = takes_links(&context);
         // Whoever takes the request back drops the question, which ends the work.
         match race(self.asks.call(call), context.ct.cancelled()).await {
-            Either::First(reply) => {
+            Either::First((reply, holding)) => {
                 let (result, text) = result::of_reply(&reply, links)?;
-                text.into_iter().for_each(|text| self.put(&context, text));
+                if let Some(text) = text {
+                    put(&context, text, holding);
+                }
                 Ok(result.into())
             }
             Either::Second(()) => Err(ErrorData::internal_error("cancelled by the client", None)),
@@ -162,13 +165,10 @@ impl ServerHandler for Server {
     }
 }
 
-impl Server {
-    /// Puts a tool's text beside the answer to a request.
-    fn put(&self, context: &RequestContext<RoleServer>, text: Text) {
-        if let Some(beside) = beside_of::<Beside>(context) {
-            let holding = self.asks.hold(text.bytes());
-            beside.put(text, holding);
-        }
+/// Puts a tool's text beside the answer to a request.
+fn put(context: &RequestContext<RoleServer>, text: Text, holding: Option<Holding>) {
+    if let Some(beside) = beside_of::<Beside>(context) {
+        beside.put(text, holding);
     }
 }
 

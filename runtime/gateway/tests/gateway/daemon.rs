@@ -311,6 +311,7 @@ fn call(
             answered(b"null".to_vec())
         }
         "big" => answered([&b"\""[..], &vec![b'x'; 4 << 20], b"\""].concat()),
+        "object" => answered([&b"{\"v\":\""[..], &vec![b'x'; 4 << 20], b"\"}"].concat()),
         "lines" => answered(b"{\n \"a\": 1\n}".to_vec()),
         "no-json" => answered(b"{\"a\"".to_vec()),
         // The lane breaks.

@@ -278,8 +278,8 @@ fn answers_that_are_not_read_are_few() {
     let (mut by_mcp, mut by_lines, mut other) = (initialized(&daemon), daemon.client(), initialized(&daemon));
     let calls = |line: &dyn Fn(usize) -> String| (0..12).map(|id| line(id) + "\n").collect::<String>();
     for (client, lines) in [
-        (&mut by_mcp, calls(&|id| call(id, "big_x", "{}"))),
-        (&mut by_lines, calls(&|id| call_line(&id.to_string(), "big", ""))),
+        (&mut by_mcp, calls(&|id| call(id, "object_x", "{}"))),
+        (&mut by_lines, calls(&|id| call_line(&id.to_string(), "object", ""))),
     ] {
         let before = daemon.asked();
         client.send(lines);
