@@ -237,10 +237,15 @@ impl Daemon {
         let shared = &self.shared;
         shared.serving.is_draining.store(true, Ordering::SeqCst);
         let doors = std::mem::take(&mut *lock(&shared.doors));
-        let mut gateways: Vec<_> = doors.iter().filter_map(|door| door.running()).collect();
+        // Tokens that are removed meanwhile still close what they opened.
+        let gateways = {
+            let mut retired = lock(&shared.retired);
+            retired.extend(doors.iter().filter_map(|door| door.running()));
+            retired.clone()
+        };
         gateways.iter().for_each(|gateway| gateway.drain());
-        gateways.append(&mut lock(&shared.retired));
         end_drained(&gateways, most);
+        lock(&shared.retired).clear();
         doors.iter().for_each(|door| door.take_away(&[]));
         shared.is_over.store(true, Ordering::SeqCst);
         shared.wake();

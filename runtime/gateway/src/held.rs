@@ -1,5 +1,6 @@
 //! Answers that clients have not taken yet. While those of a connection are too many bytes, no lane takes a further question of it;
-//! while those of all connections are, of none that holds any. So what a gateway holds has an end, whatever its clients do not read.
+//! while those of all connections are, of none that holds any. So what a gateway holds has an end, whatever its clients do not read. A
+//! connection of HTTP has one answer at a time, which is not counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -50,6 +50,13 @@ struct Question {
 /// What the daemon said, and what of it is held for the connection.
 pub(crate) type Heard = (Told, Blobs, Holding);
 
+impl State {
+    /// How many wait until their connections have room.
+    fn without_room(&self) -> usize {
+        self.waiting.iter().filter(|question| !question.held.has_room()).count()
+    }
+}
+
 impl Question {
     fn bytes(&self) -> usize {
         self.blobs.iter().map(Vec::len).sum()
@@ -110,7 +117,9 @@ impl Lanes {
         } else {
             let bytes = state.waiting.iter().map(Question::bytes).sum::<usize>().saturating_add(question.bytes());
             let is_full = state.waiting.len() >= self.queue_max || bytes > self.waiting_bytes_max;
-            is_full.then_some(Unasked::Busy)
+            // Those who do not read leave room for others.
+            let is_its_share = !held.has_room() && state.without_room() >= self.queue_max.div_ceil(2);
+            (is_full || is_its_share).then_some(Unasked::Busy)
         };
         if let Some(refused) = refused {
             // Its drop looks into the state.
@@ -254,7 +263,9 @@ impl Lanes {
 
     /// One word for each question that no lane is on the way for.
     fn want(&self, state: &mut State) {
-        while !state.no_more && state.wanted < state.waiting.len() {
+        // Where there is no lane at all, nobody else looks for who has room again.
+        let unserved = if state.lanes == 0 { state.waiting.len() } else { state.waiting.len() - state.without_room() };
+        while !state.no_more && state.wanted < unserved {
             state.wanted += 1;
             self.say.say(FromGateway::WantLane);
         }

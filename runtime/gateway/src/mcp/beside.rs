@@ -81,6 +81,12 @@ impl Beside {
     }
 }
 
+/// Whether a message has a mark in the place of a text. In what others say the quotes are escaped.
+pub(super) fn is_marked(message: &[u8]) -> bool {
+    let has = |marked: &str| message.windows(marked.len()).any(|window| window == marked.as_bytes());
+    has(NO_TOOLS) || has(&format!("{AS_VALUE}{{\"{MARK}\":null}}"))
+}
+
 /// The message with `key` and `text` in the first place of `marked`. A request's id may look like one: whoever sends such an id
 /// spoils the answer to itself alone, which is JSON all the same.
 fn put(message: &[u8], marked: &str, key: &str, text: &str) -> Vec<u8> {
@@ -125,6 +131,16 @@ mod tests {
         let read: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["result"]["content"][0], json!({ "type": "text", "text": one_line }));
         assert_eq!((read["result"]["content"].as_array().unwrap().len(), read["id"].clone()), (2, json!(1)));
+    }
+
+    #[test]
+    fn what_has_a_mark_is_known_by_it() {
+        let marked =
+            [json!({ "result": { "tools": [] } }), json!({ "result": { "structuredContent": { MARK: null } } })];
+        assert!(marked.iter().all(|message| is_marked(message.to_string().as_bytes())));
+        let others =
+            [json!({ "result": {} }), json!({ "error": { "message": format!("\"tools\":[] {}", marked[1]) } })];
+        assert!(!others.iter().any(|message| is_marked(message.to_string().as_bytes())));
     }
 
     #[test]

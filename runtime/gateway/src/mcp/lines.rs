@@ -18,7 +18,7 @@ use rmcp::transport::Transport;
 use tokio::sync::{Notify, mpsc, watch};
 use tollgate_system::lock;
 
-use super::beside::Beside;
+use super::beside::{Beside, is_marked};
 use super::jobs::{self, Asks};
 use super::{Arguments, Server};
 use crate::lines::{Line, Lines, Outbox, busy_line, in_use_line, too_long_line};
@@ -185,9 +185,14 @@ impl Session<'_> {
                 ServerJsonRpcMessage::Error(error) => error.id.as_ref().map(id_of),
                 ServerJsonRpcMessage::Request(_) | ServerJsonRpcMessage::Notification(_) => None,
             };
-            let open = answered.as_ref().and_then(|id| self.open.borrow_mut().remove(id));
             let mut line = message_line(&message);
-            if let Some((_, beside)) = &open {
+            let text = answered.as_ref().and_then(|id| Some(self.open.borrow().get(id)?.1.clone()));
+            if is_marked(&line) && !text.as_ref().is_some_and(Beside::is_there) {
+                // It was taken back while it waited here, with its text; another request may have its id by now.
+                continue;
+            }
+            let open = answered.as_ref().and_then(|id| self.open.borrow_mut().remove(id));
+            if let Some(beside) = text {
                 line = beside.put_into(line);
             }
             self.outbox.push(&line);
