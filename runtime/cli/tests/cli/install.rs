@@ -769,7 +769,7 @@ fn what_a_pin_refuses_and_what_is_current_are_told_with_the_command_that_helps()
     let other = [&fs::read(desk.path("tools/json-query.wasm")).unwrap()[..], b"\0\x02\x01x"].concat();
     desk.file("tools/json-query.wasm", &other);
     assert_eq!(desk.run(&["install", "tools/json-query.wasm", "--json"]).code, 0);
-    let version = desk.run(&["show", "json-query", "--json"]).json()["component"].as_str().unwrap()[..20].to_owned();
+    let version = desk.run(&["show", "json-query", "--json"]).json()["component"].as_str().unwrap()[..30].to_owned();
     let current = desk.run(&["remove", &format!("json-query@{version}")]);
     current.fails(2, &["error: `json-query` is left as it is: "]);
     let headline = current.stderr.lines().next().unwrap();

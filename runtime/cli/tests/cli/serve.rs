@@ -264,7 +264,7 @@ fn a_daemon_that_is_told_twice_to_end_ends_its_calls_first() {
     while desk.run(&["status", "--json"]).report()["ending"] != true {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    for command in [&["run", "word-count", "--json"][..], &["status", "--socket"], &["mcp"]] {
+    for command in [&["run", "word-count"][..], &["status", "--socket"], &["mcp"]] {
         desk.run(command).fails(75, &["the daemon that has this ledger is ending"]);
     }
     sleeper.say("{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":1}}\n");
