@@ -31,10 +31,14 @@ pub(super) const ATTACKS: &[Attack] = &[
         let steps = json!([{"do": "unlink", "path": "/s/one"}, {"do": "make", "path": "/s/one", "data": "x"}]);
         let answer = daemon.client("one")?.call("second", &steps, json!({}))?;
         let is_same = before.is_some() && id_of(&scene.path("sockets/one")) == before;
+        let is_told = daemon.said().contains("the sockets of daemons");
         daemon.end()?;
         verdict(
             &[(!is_same, "the socket is gone"), (is_answered(&answer), "the tool runs with that folder")],
-            &[(is_refused(&answer, "load", "the sockets of daemons"), "the grant is refused")],
+            &[
+                (is_refused(&answer, "load", "the operator was told why"), "the grant is refused"),
+                (is_told, "the operator is told that it reaches the sockets of daemons"),
+            ],
             "load: the grant reaches the sockets of daemons",
         )
     }),
