@@ -45,7 +45,8 @@ fn is_verified_offline(desk: &Desk, receipt: &str, call: &str) {
     let entry = receipt.lines().nth(1).unwrap();
     let changed = receipt.replace(entry, &entry.replace(&entry[20..21], if &entry[20..21] == "A" { "B" } else { "A" }));
     let forged = desk.file("forged", changed);
-    assert_eq!(verify(&forged).code, 5);
+    let code = verify(&forged).code;
+    assert!([2, 5].contains(&code), "{code}: it proves nothing, or is none any more, as the characters fall");
     let build = tempfile::tempdir().unwrap();
     let Some(go) = go_verifier(build.path()) else {
         return missing("`go` with golang.org/x/mod below /usr/share/gocode", "apt.log");
