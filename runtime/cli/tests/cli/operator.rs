@@ -371,6 +371,15 @@ fn a_socket_whose_path_is_too_long_is_told_how_it_gets_a_shorter_one() {
     told.fails(2, &["and the most is 107", "set XDG_RUNTIME_DIR to a folder with a short path"]);
 }
 
+/// Whether any process is a user's.
+fn has_processes(uid: u32) -> bool {
+    let is_one = |entry: fs::DirEntry| {
+        let is_process = entry.file_name().to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        is_process && entry.metadata().is_ok_and(|found| std::os::unix::fs::MetadataExt::uid(&found) == uid)
+    };
+    fs::read_dir("/proc").unwrap().flatten().any(is_one)
+}
+
 /// Who can start no thread takes no call, and says so before one is asked.
 #[test]
 fn a_daemon_that_can_start_no_thread_is_not_ready() {
@@ -400,6 +409,8 @@ fn a_daemon_that_can_start_no_thread_is_not_ready() {
         if line.is_empty() || status.code != 0 {
             child.kill().unwrap();
             child.wait().unwrap();
+            // Its notary has the ledger for a moment longer, and its threads count.
+            tollgate_testing::processes::await_that("all of it is gone", || !has_processes(4007));
             return None;
         }
         Some(child)
