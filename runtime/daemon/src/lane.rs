@@ -179,6 +179,7 @@ impl Lane {
         match through.transpose().map_err(|wrong| Failure::new("rejected", wrong))? {
             None => Ok(Choice::Call(self.offered(&name)?, arguments)),
             Some(Through::Find { query, limit }) => {
+                let _one_at_a_time = lock(&self.gateway.listing);
                 let (names, agent) = self.of_agent();
                 let offered = self.offers(&names, agent.as_ref()).filter_map(Result::ok);
                 let all = offered.flat_map(|tool| tool.offers().collect::<Vec<_>>());
@@ -198,7 +199,7 @@ impl Lane {
     fn offered(&self, name: &str) -> Result<Chosen, Failure> {
         let agent = self.serving.agent(self.names.agent());
         // An agent that is gone from the policy has none.
-        let has_any = agent.is_some() || self.names.agent() == LOCAL;
+        let has_any = agent.is_some() || self.is_operator();
         let may = |of: &Operation| has_any && may(agent.as_ref(), of);
         let Some((Operation { tool, operation }, _ready)) = self.serving.tollgate.offered_by(name, may) else {
             let shown: String = name.chars().take(NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
@@ -212,7 +213,7 @@ impl Lane {
         let agent = self.names.agent();
         let receipt = given.parse().map_err(|_none| None).and_then(|call: CallId| {
             let of = &self.serving.tollgate;
-            let receipt = if agent == LOCAL { of.receipt(call) } else { of.receipt_for(call, agent) };
+            let receipt = if self.is_operator() { of.receipt(call) } else { of.receipt_for(call, agent) };
             receipt.map_err(Some)
         });
         match receipt {

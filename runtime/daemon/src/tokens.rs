@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -158,14 +157,11 @@ impl Tokens {
     /// Whoever else may write it makes tokens of their own, for any agent.
     fn must_be_ones_own(&self) -> Result<(), TokenError> {
         let failed = |source| TokenError::File { path: self.path.clone(), source };
-        match std::fs::symlink_metadata(&self.path) {
+        let found = match std::fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             found => found.map_err(failed)?,
         };
-        let place = OFlags::PATH | OFlags::CLOEXEC;
-        let file = rustix::fs::open(&self.path, place, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-        let found = rustix::fs::fstat(&file).map_err(|errno| failed(errno.into()))?;
-        let (owner, mode) = (found.st_uid, found.st_mode & 0o7777);
+        let (owner, mode) = (found.uid(), found.mode() & 0o7777);
         let is_own = [rustix::process::geteuid().as_raw(), ROOT].contains(&owner) && mode & WRITTEN_BY_OTHERS == 0;
         if is_own { Ok(()) } else { Err(TokenError::OfOthers { path: self.path.clone(), owner, mode }) }
     }

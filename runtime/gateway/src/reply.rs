@@ -210,12 +210,16 @@ fn error_line(id: Option<&Id>, code: i32, message: &str, data: &str) -> Vec<u8> 
     ))
 }
 
-/// JSON text with its end. A line break in it can only be between its parts, where any space will do as well.
+/// JSON text with its end.
 fn on_one_line(text: String) -> Vec<u8> {
-    let mut line = text.into_bytes();
-    line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
-    line.push(b'\n');
-    line
+    let mut line = unbroken(text);
+    line.push('\n');
+    line.into_bytes()
+}
+
+/// JSON text in one line. A line break in it can only be between its parts, where any space will do as well.
+pub(crate) fn unbroken(text: String) -> String {
+    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text }
 }
 
 /// What the daemon said makes no sense where it said it.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tollgate_system::lock;
 
 use crate::held::Holding;
+use crate::reply::unbroken;
 
 /// The text of one answer.
 #[derive(Debug, Clone, Default)]
@@ -39,13 +40,13 @@ struct Listed<'l> {
 impl Text {
     /// A result, which is JSON.
     pub(super) fn output(output: &[u8]) -> Self {
-        Self::Output(on_one_line(&String::from_utf8_lossy(output)))
+        Self::Output(unbroken(String::from_utf8_lossy(output).into_owned()))
     }
 
     /// The daemon's list; none where it is none.
     pub(super) fn tools(list: &str) -> Option<Self> {
         let Listed { tools } = serde_json::from_str(list).ok()?;
-        tools.get().starts_with('[').then(|| Self::Tools(on_one_line(tools.get())))
+        tools.get().starts_with('[').then(|| Self::Tools(unbroken(tools.get().to_owned())))
     }
 
     /// The message with the text where its marks are.
@@ -94,11 +95,6 @@ fn put(message: &[u8], marked: &str, key: &str, text: &str) -> Vec<u8> {
     let Some((before, behind)) = at.and_then(|at| message.split_at_checked(at)) else { return message.to_vec() };
     let behind = behind.get(marked.len()..).unwrap_or_default();
     [before, key.as_bytes(), text.as_bytes(), behind].concat()
-}
-
-/// A line break in JSON can only be between its parts, where any space will do as well.
-fn on_one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }
 
 /// What stands for a tool's result.
